@@ -1,0 +1,65 @@
+#include "container/account.hpp"
+
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <optional>
+
+#include "container/isolation.hpp"
+#include "container/trust_layout.hpp"
+#include "gateway/base/startup_error.hpp"
+
+namespace sallyport::container {
+namespace {
+
+std::optional<unsigned> id_from(std::span<const std::string> environment, const std::string& key) {
+    const auto text = environment_value(environment, key);
+    unsigned id = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+    if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return id;
+}
+
+std::vector<gid_t> groups_of(const char* name, gid_t gid) {
+    int count = 64;
+    std::vector<gid_t> groups(static_cast<std::size_t>(count));
+    if (::getgrouplist(name, gid, groups.data(), &count) < 0) {
+        groups.resize(static_cast<std::size_t>(count));
+        if (::getgrouplist(name, gid, groups.data(), &count) < 0) count = 0;
+    }
+    groups.resize(static_cast<std::size_t>(count));
+    return groups;
+}
+
+}  // namespace
+
+Account command_account(std::span<const std::string> environment) {
+    const Account ourselves{::geteuid(), ::getegid(), {}, {}, {}};
+    const auto uid = id_from(environment, "SUDO_UID");
+    const auto gid = id_from(environment, "SUDO_GID");
+    if (ourselves.uid != 0 || !uid || !gid || *uid == 0 || !has_capability(CAP_SETUID)) return ourselves;
+
+    const passwd* entry = ::getpwuid(*uid);
+    if (!entry)
+        throw StartupError("SUDO_UID=" + std::to_string(*uid) + " is no user of this machine; unset it to run as root");
+    return {
+        *uid,
+        *gid,
+        entry->pw_name,
+        groups_of(entry->pw_name, *gid),
+        {{"HOME", entry->pw_dir}, {"USER", entry->pw_name}, {"LOGNAME", entry->pw_name}, {"SHELL", entry->pw_shell}}};
+}
+
+void become(const Account& account) {
+    if (!account.is_other_user()) return;
+    if (::setgroups(account.groups.size(), account.groups.data()) != 0 ||
+        ::setresgid(account.gid, account.gid, account.gid) != 0 ||
+        ::setresuid(account.uid, account.uid, account.uid) != 0)
+        throw system_error("cannot become " + account.name, errno);
+}
+
+}  // namespace sallyport::container

@@ -1,0 +1,189 @@
+#include "container/trust_install.hpp"
+
+#include <dirent.h>
+#include <glob.h>
+#include <openssl/bio.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "container/files.hpp"
+#include "container/java_trust_store.hpp"
+#include "container/trust_layout.hpp"
+#include "gateway/base/startup_error.hpp"
+
+namespace sallyport::container {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kCaName = "sallyport-ca";
+constexpr std::size_t kMaxCloneEntries = 8192;
+
+// ---- what exists
+
+std::vector<std::string> existing(const std::vector<std::string>& patterns) {
+    std::vector<std::string> found;
+    for (const auto& pattern : patterns) {
+        glob_t matches{};
+        if (::glob(pattern.c_str(), 0, nullptr, &matches) == 0)
+            for (std::size_t i = 0; i < matches.gl_pathc; ++i) {
+                std::error_code error;
+                const auto real = fs::canonical(matches.gl_pathv[i], error);
+                if (!error) found.push_back(real.string());
+            }
+        ::globfree(&matches);
+    }
+    return found;
+}
+
+TrustListing look_up(const TrustCandidates& candidates) {
+    return {existing(candidates.bundles), existing(candidates.hash_directories),
+            existing(candidates.anchor_directories), existing(candidates.java_stores)};
+}
+
+// ---- certificates
+
+void append_pem(std::string& bundle, const std::string& pem) {
+    if (!bundle.empty() && bundle.back() != '\n') bundle += '\n';
+    bundle += pem;
+}
+
+/// The name under which X509_LOOKUP_hash_dir(3) looks, without the number.
+std::string subject_hash(const std::string& ca_pem) {
+    struct Free {
+        void operator()(BIO* bio) const { BIO_free(bio); }
+        void operator()(X509* certificate) const { X509_free(certificate); }
+    };
+    const std::unique_ptr<BIO, Free> bio(BIO_new_mem_buf(ca_pem.data(), static_cast<int>(ca_pem.size())));
+    const std::unique_ptr<X509, Free> ca(bio ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+    if (!ca) throw StartupError("the gateway's CA is not a certificate in PEM form");
+    std::array<char, 16> text;
+    std::snprintf(text.data(), text.size(), "%08lx",
+                  X509_NAME_hash_ex(X509_get_subject_name(ca.get()), nullptr, nullptr, nullptr));
+    return text.data();
+}
+
+// ---- directories
+
+/// One thing in a directory that is to be cloned, held in memory while a tmpfs takes the directory's place.
+struct Entry {
+    std::string path;     ///< relative
+    fs::file_type type;   ///< regular, symlink or directory
+    std::string content;  ///< bytes, or the link's target
+    mode_t mode;
+};
+
+std::vector<Entry> read_directory(const std::string& directory) {
+    std::vector<Entry> entries;
+    for (auto it = fs::recursive_directory_iterator(directory, fs::directory_options::skip_permission_denied);
+         it != fs::recursive_directory_iterator(); ++it) {
+        const auto status = it->symlink_status();
+        Entry entry{
+            it->path().lexically_relative(directory), status.type(), {}, static_cast<mode_t>(status.permissions())};
+        if (status.type() == fs::file_type::symlink)
+            entry.content = fs::read_symlink(it->path());
+        else if (status.type() == fs::file_type::regular) {
+            auto content = read_file(it->path());
+            if (!content) continue;  // a private key that is not ours to read
+            entry.content = std::move(*content);
+        } else if (status.type() != fs::file_type::directory) {
+            continue;
+        }
+        entries.push_back(std::move(entry));
+        if (entries.size() > kMaxCloneEntries) throw StartupError(directory + " holds too many files to be copied");
+    }
+    return entries;
+}
+
+void clone_directory(const std::string& directory) {
+    const auto entries = read_directory(directory);
+    if (::mount("tmpfs", directory.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=64m") != 0)
+        throw system_error("cannot put a copy over " + directory, errno);
+    for (const auto& entry : entries) {
+        const auto path = directory + "/" + entry.path;
+        if (entry.type == fs::file_type::directory)
+            ::mkdir(path.c_str(), entry.mode);
+        else if (entry.type == fs::file_type::regular)
+            write_file(path, entry.content, entry.mode);
+        else if (::symlink(entry.content.c_str(), path.c_str()) != 0)
+            throw system_error("cannot copy " + path, errno);
+    }
+}
+
+void add_hash_link(const std::string& directory, const std::string& hash) {
+    const auto target = std::string(kCaName) + ".pem";
+    for (int number = 0;; ++number) {
+        const auto link = directory + "/" + hash + "." + std::to_string(number);
+        if (::symlink(target.c_str(), link.c_str()) == 0) return;
+        if (errno != EEXIST) throw system_error("cannot create " + link, errno);
+    }
+}
+
+void make_read_only(const std::string& mount_point) {
+    if (::mount(nullptr, mount_point.c_str(), nullptr,
+                MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
+        throw system_error("cannot make " + mount_point + " read-only", errno);
+}
+
+void replace(const TrustPlan::Replacement& target, const char* source) {
+    if (target.in_clone) {
+        write_file(target.path, read_file(source).value_or(""), 0644);
+    } else if (::mount(source, target.path.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+        throw system_error("cannot put our certificates over " + target.path, errno);
+    }
+}
+
+std::string merged_bundle(const TrustPlan& plan, const std::string& ca_pem, std::span<const std::string> environment) {
+    std::string bundle;
+    if (!plan.base_bundle.empty()) bundle = read_file(plan.base_bundle).value_or("");
+    for (const auto& path : own_bundles(environment)) {
+        std::error_code error;
+        if (fs::canonical(path, error) == plan.base_bundle || error) continue;
+        append_pem(bundle, certificate_blocks(read_file(path).value_or("")));
+    }
+    append_pem(bundle, ca_pem);
+    return bundle;
+}
+
+}  // namespace
+
+void install_trust(const std::string& ca_pem, std::span<const std::string> environment, bool writable) {
+    const auto plan = plan_trust(
+        look_up(trust_candidates(environment_value(environment, "HOME"), environment_value(environment, "JAVA_HOME"))));
+    const auto hash = subject_hash(ca_pem);
+    const auto bundle = merged_bundle(plan, ca_pem, environment);
+
+    write_file(kCaFile, ca_pem, 0444);
+    write_file(kBundleFile, bundle, 0444);
+    if (const auto extra = own_node_extra(environment); !extra.empty()) {
+        std::string both = certificate_blocks(read_file(extra).value_or(""));
+        append_pem(both, ca_pem);
+        write_file(kNodeExtraFile, both, 0444);
+    }
+    if (!plan.java_stores.empty()) write_file(kJavaStoreFile, java_trust_store(certificates_of(bundle)), 0444);
+
+    for (const auto& clone : plan.clones) {
+        clone_directory(clone.directory);
+        // The tools that rebuild bundles take "*.crt" for an anchor, and link "*.pem".
+        write_file(clone.directory + "/" + kCaName + (clone.hashed ? ".pem" : ".crt"), ca_pem, 0444);
+        if (clone.hashed) add_hash_link(clone.directory, hash);
+    }
+    for (const auto& target : plan.bundles) replace(target, kBundleFile);
+    for (const auto& target : plan.java_stores) replace(target, kJavaStoreFile);
+    if (!writable)
+        for (const auto& clone : plan.clones) make_read_only(clone.directory);
+}
+
+}  // namespace sallyport::container

@@ -1,0 +1,14 @@
+#pragma once
+// Policy files, from disk to value.
+
+#include <memory>
+#include <string>
+
+#include "gateway/policy/load.hpp"
+
+namespace sallyport::app {
+
+/// Throws StartupError: the file cannot be read, or the list of all its mistakes, one a line.
+std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path);
+
+}  // namespace sallyport::app

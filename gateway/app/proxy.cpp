@@ -1,0 +1,53 @@
+#include "gateway/app/proxy.hpp"
+
+namespace sallyport::app {
+namespace {
+
+dns::Sockets dns_sockets(container::SealedSockets& sockets) {
+    dns::Sockets out;
+    for (UniqueFd* fd : {&sockets.dns_udp4, &sockets.dns_udp6})
+        if (*fd) out.udp.push_back(std::move(*fd));
+    for (UniqueFd* fd : {&sockets.dns_tcp4, &sockets.dns_tcp6})
+        if (*fd) out.tcp.push_back(std::move(*fd));
+    return out;
+}
+
+}  // namespace
+
+Proxy::Proxy(boost::asio::io_context& io, const session::Rules& rules, const tls::Authority& authority,
+             audit::Audit& audit, container::SealedSockets sockets)
+    : audit_(audit),
+      leaves_(authority),
+      watchdog_(io.get_executor()),
+      resolver_(io.get_executor()),
+      gateway_{rules, server_tls_, leaves_, *addresses_, dialler_, pool_, watchdog_, audit, {}} {
+    listen(io, std::move(sockets.tcp4));
+    listen(io, std::move(sockets.tcp6));
+    dns_ = std::make_unique<dns::Server>(io, dns_sockets(sockets), addresses_, [&rules] { return rules.policy; },
+                                         [this](const dns::DeniedName& name) { record_denied(name); }, dns::Server::Limits{});
+    if (sockets.packet_log) packets_ = std::make_unique<PacketAudit>(io, std::move(sockets.packet_log), audit);
+}
+
+void Proxy::listen(boost::asio::io_context& io, UniqueFd socket) {
+    if (!socket) return;
+    listeners_.emplace_back(io, gateway_, std::move(socket), sessions_).start();
+}
+
+void Proxy::record_denied(const dns::DeniedName& name) {
+    audit::NameEvent event;
+    event.name = name.name;
+    event.type = name.type;
+    event.reason = name.why;
+    audit_.record(std::move(event));
+}
+
+void Proxy::stop() {
+    for (auto& listener : listeners_) listener.stop();
+    dns_.reset();
+    if (packets_) packets_->drain();
+    packets_.reset();
+    watchdog_.end_all({ErrorKind::cancelled, "the command has ended"});
+    watchdog_.stop();
+}
+
+}  // namespace sallyport::app

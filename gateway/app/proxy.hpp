@@ -1,0 +1,44 @@
+#pragma once
+// The gateway's serving half, wired together: sessions and DNS behind the sockets of one sealed namespace.
+
+#include <boost/asio/io_context.hpp>
+#include <list>
+#include <memory>
+
+#include "container/seal.hpp"
+#include "gateway/app/packet_audit.hpp"
+#include "gateway/dns/server.hpp"
+#include "gateway/session/listener.hpp"
+#include "gateway/tls/authority.hpp"
+
+namespace sallyport::app {
+
+/// Runs on the io_context's one thread. What is passed by reference must outlive it.
+class Proxy {
+public:
+    Proxy(boost::asio::io_context&, const session::Rules&, const tls::Authority&, audit::Audit&, container::SealedSockets);
+
+    /// No new connections; those that run are ended. Their last events are recorded when the io_context has run out.
+    void stop();
+
+private:
+    void listen(boost::asio::io_context&, UniqueFd);
+    void record_denied(const dns::DeniedName&);
+
+    audit::Audit& audit_;
+    std::shared_ptr<dns::VirtualAddresses> addresses_ = std::make_shared<dns::VirtualAddresses>();
+    tls::LeafCache leaves_;
+    tls::ServerContext server_tls_;
+    tls::ClientContext client_tls_;
+    net::Watchdog watchdog_;
+    net::Resolver resolver_;
+    net::Dialler dialler_{resolver_};
+    http::OriginPool pool_{dialler_, client_tls_};
+    session::Gateway gateway_;
+    std::size_t sessions_ = 0;
+    std::list<session::Listener> listeners_;
+    std::unique_ptr<dns::Server> dns_;
+    std::unique_ptr<PacketAudit> packets_;
+};
+
+}  // namespace sallyport::app

@@ -1,0 +1,105 @@
+#include "gateway/app/run.hpp"
+
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdio>
+
+#include "container/guarded_command.hpp"
+#include "gateway/app/policy_file.hpp"
+#include "gateway/app/proxy.hpp"
+#include "gateway/app/signals.hpp"
+#include "gateway/app/state_directory.hpp"
+#include "gateway/base/startup_error.hpp"
+#include "gateway/secrets/environment.hpp"
+
+namespace sallyport::app {
+namespace {
+
+constexpr std::chrono::milliseconds kDrainTime{500};   ///< for sessions to record their end
+
+std::vector<std::string> own_environment() {
+    std::vector<std::string> out;
+    for (char** entry = environ; entry && *entry; ++entry) out.emplace_back(*entry);
+    return out;
+}
+
+/// The sandbox shares our files, and often our user: what we keep secrets in is covered there.
+std::vector<container::HiddenPath> hidden_paths(const policy::Policy& policy, const std::string& state) {
+    std::vector<container::HiddenPath> hidden{{state, {}}};
+    for (const auto& secret : policy.secrets())
+        if (secret.value.file) hidden.push_back({*secret.value.file, secret.placeholder.value_or("")});
+    return hidden;
+}
+
+container::GuardedSpec guarded_spec(const RunOptions& options, const policy::Policy& policy, const std::string& state,
+                                    const std::string& ca_pem) {
+    container::GuardedSpec spec;
+    spec.command = options.command;
+    spec.environment = own_environment();
+    for (const auto& secret : policy.secrets())
+        if (secret.value.env)
+            std::erase_if(spec.environment, [&](const std::string& e) { return e.starts_with(*secret.value.env + "="); });
+    spec.ca_certificate = ca_pem;
+    spec.hidden = hidden_paths(policy, state);
+    return spec;
+}
+
+/// From here on this process holds secrets and serves: no core, no debugger, and descriptors for many connections.
+void harden() {
+    ::prctl(PR_SET_DUMPABLE, 0);
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+/// Serves until the command has ended, and a moment longer for what was under way to be recorded.
+void serve(boost::asio::io_context& io, Proxy& proxy, container::GuardedCommand& command) {
+    const SignalRelay signals(io, [&command](int number) { command.forward_signal(number); });
+    boost::asio::posix::stream_descriptor ended(io, ::dup(command.wait_fd()));
+    ended.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                     [&io](const boost::system::error_code&) { io.stop(); });
+    command.release();
+    io.run();
+    proxy.stop();
+    io.restart();
+    io.run_for(kDrainTime);
+}
+
+}  // namespace
+
+void run(const RunOptions& options) {
+    const auto policy = load_policy_file(options.policy_file);
+    const auto state = state_directory();
+    // The sandbox's first process is a copy of this one: it starts before there is any secret to copy.
+    const auto ca_pem = tls::Authority::load_or_create(state).certificate_pem();
+    auto command = container::GuardedCommand::start(guarded_spec(options, *policy, state, ca_pem));
+    harden();
+    const auto authority = tls::Authority::load_or_create(state);
+    const session::Rules rules{policy, std::make_shared<secrets::Store>(policy)};
+    const auto environment = secrets::sandbox_environment(own_environment(), rules.secrets->all());
+    for (const auto& withheld : environment.withheld)
+        if (!options.quiet) fmt::print(stderr, "sallyport: withheld from the command: {}\n", withheld);
+
+    int status = 0;
+    std::string summary;
+    {
+        audit::Audit audit(options.audit_file);
+        boost::asio::io_context io(1);
+        Proxy proxy(io, rules, authority, audit, command.take_sockets());
+        serve(io, proxy, command);
+        status = command.finish();
+        summary = audit.summary();
+    }
+    if (!options.quiet) fmt::print(stderr, "{}", summary);
+    end_like(status);
+}
+
+}  // namespace sallyport::app

@@ -1,0 +1,54 @@
+#pragma once
+// The audit log: every event goes to the summary, and to a file when one is named.
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gateway/audit/events.hpp"
+#include "gateway/audit/summary.hpp"
+#include "gateway/base/unique_fd.hpp"
+
+namespace sallyport::audit {
+
+/// Thread-safe. A thread of its own does the writing; destruction waits until everything is written.
+class Audit {
+public:
+    /// Events that may wait to be written. When the disk is slower than that, record() blocks: traffic has to wait
+    /// for its log, since what is not in the log must not happen.
+    static constexpr std::size_t kMaxWaiting = 1024;
+
+    /// Appends to `file`, which is created with mode 0600. Throws StartupError when that cannot be done.
+    explicit Audit(const std::optional<std::string>& file);
+    ~Audit();
+    Audit(const Audit&) = delete;
+    Audit& operator=(const Audit&) = delete;
+
+    void record(Event event);
+    /// False, for good, from the first write on that failed; said once on stderr. The gateway then serves no more.
+    bool healthy() const { return healthy_; }
+    /// See Summary::render.
+    std::string summary() const;
+
+private:
+    void write_events();
+    void write_batch(const std::vector<Event>& batch);
+
+    std::string file_name_;
+    UniqueFd file_;
+    std::atomic<bool> healthy_ = true;
+
+    mutable std::mutex mutex_;
+    std::condition_variable work_;  ///< something waits to be written, or the end has come
+    std::condition_variable room_;  ///< the queue was taken
+    std::vector<Event> waiting_;
+    bool ending_ = false;
+    Summary summary_;
+    std::thread writer_;  ///< last: starts when all else is there
+};
+
+}  // namespace sallyport::audit

@@ -1,0 +1,83 @@
+#include "gateway/audit/events.hpp"
+
+#include <cstdio>
+
+#include "gateway/audit/json_line.hpp"
+
+namespace sallyport::audit {
+namespace {
+
+std::uint64_t milliseconds(std::chrono::milliseconds duration) {
+    return duration.count() > 0 ? static_cast<std::uint64_t>(duration.count()) : 0;
+}
+
+void write_subject(JsonLine& line, const char* event, const Subject& subject) {
+    line.text("time", format_time(subject.time))
+        .text("event", event)
+        .text("decision", subject.decision == Decision::allow ? "allow" : "deny")
+        .optional_text("rule", subject.rule)
+        .optional_text("reason", subject.reason)
+        .text("client", subject.client.to_string())
+        .text("original_dst", subject.original_dst.to_string())
+        .optional_text("host", subject.host)
+        .number("port", subject.port);
+}
+
+void write_traffic(JsonLine& line, const Traffic& bytes, std::chrono::milliseconds duration) {
+    line.number("bytes_out", bytes.out).number("bytes_in", bytes.in).number("duration_ms", milliseconds(duration));
+}
+
+void write(JsonLine& line, const RequestEvent& event) {
+    write_subject(line, "request", event);
+    line.text("scheme", event.scheme).text("method", event.method).text("path", event.path);
+    if (event.status != 0) line.number("status", event.status);
+    write_traffic(line, event.bytes, event.duration);
+    line.texts("secrets", event.secrets).optional_text("alarm", event.alarm);
+}
+
+void write(JsonLine& line, const ConnectionEvent& event) {
+    write_subject(line, "connection", event);
+    line.text("protocol", event.protocol);
+    write_traffic(line, event.bytes, event.duration);
+}
+
+void write(JsonLine& line, const NameEvent& event) {
+    line.text("time", format_time(event.time))
+        .text("event", "name")
+        .text("decision", "deny")
+        .text("name", event.name)
+        .number("type", event.type)
+        .text("reason", event.reason);
+}
+
+void write(JsonLine& line, const PacketEvent& event) {
+    line.text("time", format_time(event.time))
+        .text("event", "packet")
+        .text("decision", "deny")
+        .text("class", event.packet_class)
+        .optional_text("destination", event.destination)
+        .number("count", event.count);
+}
+
+}  // namespace
+
+std::string format_time(Time time) {
+    namespace chr = std::chrono;
+    const auto day = chr::floor<chr::days>(time);
+    const chr::year_month_day date(day);
+    const chr::hh_mm_ss clock(chr::floor<chr::milliseconds>(time - day));
+    char text[64];
+    std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                  static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                  static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+    return text;
+}
+
+std::string to_json(const Event& event) {
+    JsonLine line;
+    std::visit([&](const auto& known) { write(line, known); }, event);
+    return std::move(line).finish();
+}
+
+}  // namespace sallyport::audit

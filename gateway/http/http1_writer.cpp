@@ -1,0 +1,105 @@
+#include "gateway/http/http1_writer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace sallyport::http {
+namespace {
+
+using wire::BodyFraming;
+using wire::Fields;
+using wire::Framing;
+
+void append_fields(std::string& out, const Fields& fields) {
+    for (const auto& [name, value] : fields) {
+        out += name;
+        out += ": ";
+        out += value;
+        out += "\r\n";
+    }
+}
+
+void append_framing(std::string& out, BodyFraming framing) {
+    if (framing.kind == Framing::chunked) out += "Transfer-Encoding: chunked\r\n";
+}
+
+/// Routing, framing, authentication and what changes how a message is read: never as a trailer.
+bool forbidden_in_trailer(std::string_view name) {
+    static constexpr std::array<std::string_view, 17> kForbidden{
+        "Host",         "Content-Length",   "Transfer-Encoding", "Connection",    "TE",
+        "Trailer",      "Upgrade",          "Authorization",     "Cookie",        "Set-Cookie",
+        "Content-Type", "Content-Encoding", "Content-Range",     "Cache-Control", "Expect",
+        "Range",        "Proxy-Authorization"};
+    return std::any_of(kForbidden.begin(), kForbidden.end(),
+                       [&](std::string_view f) { return wire::equal_ignoring_case(name, f); });
+}
+
+}  // namespace
+
+std::string request_text(wire::RequestHead& head) {
+    const bool wants_trailers = wire::has_token(head.fields, "TE", "trailers");
+    wire::remove_connection_fields(head.fields);
+    std::string out;
+    out.reserve(1024);
+    out += head.method;
+    out += ' ';
+    out += head.target;
+    out += " HTTP/1.1\r\n";
+    append_fields(out, head.fields);
+    append_framing(out, head.body);
+    if (wants_trailers) out += "TE: trailers\r\nConnection: TE\r\n";
+    out += "\r\n";
+    return out;
+}
+
+BodyFraming client_framing(const wire::ResponseHead& head, int client_minor_version) {
+    const bool open_ended = head.body.kind == Framing::chunked || head.body.kind == Framing::until_close;
+    if (!open_ended) return head.body;
+    return {client_minor_version == 0 ? Framing::until_close : Framing::chunked, 0};
+}
+
+std::string response_text(wire::ResponseHead& head, BodyFraming framing, int client_minor_version, bool close) {
+    wire::remove_connection_fields(head.fields);
+    std::string out;
+    out.reserve(1024);
+    out += "HTTP/1.1 ";
+    out += std::to_string(head.status);
+    out += ' ';
+    out += head.reason;
+    out += "\r\n";
+    append_fields(out, head.fields);
+    append_framing(out, framing);
+    if (!head.is_interim()) {
+        if (close)
+            out += "Connection: close\r\n";
+        else if (client_minor_version == 0)
+            out += "Connection: keep-alive\r\n";
+    }
+    out += "\r\n";
+    return out;
+}
+
+void append_body(std::string& out, Framing framing, std::span<const std::string_view> pieces) {
+    std::size_t size = 0;
+    for (const auto piece : pieces) size += piece.size();
+    if (size == 0) return;   // an empty chunk would end the body
+    if (framing == Framing::chunked) {
+        std::array<char, 16> digits;
+        const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), size, 16).ptr;
+        out.append(digits.data(), end);
+        out += "\r\n";
+    }
+    for (const auto piece : pieces) out += piece;
+    if (framing == Framing::chunked) out += "\r\n";
+}
+
+void append_body_end(std::string& out, Framing framing, const Fields& trailers) {
+    if (framing != Framing::chunked) return;
+    out += "0\r\n";
+    for (const auto& [name, value] : trailers)
+        if (!forbidden_in_trailer(name)) append_fields(out, {{name, value}});
+    out += "\r\n";
+}
+
+}  // namespace sallyport::http

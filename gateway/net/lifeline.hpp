@@ -1,0 +1,95 @@
+#pragma once
+// One owner and one deadline for a session.
+//
+// A Lifeline belongs to one session coroutine. It knows the session's sockets (through Cancellable) and the one
+// moment by which the session must have made progress; whoever makes progress moves that moment. Ending a
+// lifeline cancels what its sockets wait for, and every later wait fails at once with the reason. The Watchdog
+// of the thread ends lifelines whose moment has passed: one timer for all sessions instead of one for each wait.
+//
+// Everything here belongs to one thread, that of the io_context.
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/intrusive/list.hpp>
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "gateway/base/result.hpp"
+
+namespace sallyport::net {
+
+using Clock = std::chrono::steady_clock;
+
+/// Something whose pending waits a lifeline can end.
+class Cancellable {
+public:
+    virtual void cancel() = 0;
+    /// True when the peer is known to be gone, though nobody reads at the moment.
+    virtual bool peer_gone() = 0;
+
+protected:
+    ~Cancellable() = default;
+};
+
+class Watchdog;
+
+class Lifeline {
+public:
+    explicit Lifeline(Watchdog&);
+    ~Lifeline();
+    Lifeline(const Lifeline&) = delete;
+    Lifeline& operator=(const Lifeline&) = delete;
+
+    /// Progress is due within `time` from now; replaces what was set before. `phase` names it in the error.
+    void expect_within(Clock::duration time, const char* phase);
+    /// The same time again from now: progress was made.
+    void progress();
+    /// While set, the session ends when the client's connection is gone, even if nobody is reading from it.
+    void watch_client(Cancellable* client) { watched_client_ = client; }
+
+    void attach(Cancellable&);
+    void detach(Cancellable&);
+
+    void end(Error reason);
+    bool ended() const { return reason_.has_value(); }
+    const Error& reason() const { return *reason_; }
+
+private:
+    friend class Watchdog;
+    void check(Clock::time_point now);
+
+    Watchdog& watchdog_;
+    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> hook_;
+    std::vector<Cancellable*> attached_;
+    Cancellable* watched_client_ = nullptr;
+    Clock::time_point deadline_ = Clock::time_point::max();
+    Clock::duration allowed_{};
+    const char* phase_ = "";
+    std::optional<Error> reason_;
+};
+
+/// Looks after all lifelines of a thread, once every kTick. Must outlive them.
+class Watchdog {
+public:
+    static constexpr std::chrono::milliseconds kTick{250};
+
+    explicit Watchdog(const boost::asio::any_io_executor&);
+    Watchdog(const Watchdog&) = delete;
+    Watchdog& operator=(const Watchdog&) = delete;
+
+    /// Ends every session; used to shut down.
+    void end_all(const Error& reason);
+    void stop();
+    std::size_t sessions() const { return lifelines_.size(); }
+
+private:
+    friend class Lifeline;
+    void arm();
+
+    using Hook = boost::intrusive::member_hook<Lifeline, decltype(Lifeline::hook_), &Lifeline::hook_>;
+    boost::intrusive::list<Lifeline, Hook, boost::intrusive::constant_time_size<false>> lifelines_;
+    boost::asio::steady_timer timer_;
+};
+
+}  // namespace sallyport::net

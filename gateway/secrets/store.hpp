@@ -1,0 +1,42 @@
+#pragma once
+// The secrets of one policy, with their values.
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/policy/policy.hpp"
+#include "gateway/secrets/secret_value.hpp"
+
+namespace sallyport::secrets {
+
+struct BoundSecret {
+    const policy::SecretRule& rule;
+    const SecretValue& value;
+};
+
+/// The secrets as one host sees them. Valid as long as the store.
+struct HostSecrets {
+    std::vector<BoundSecret> bound;                  ///< may be sent to it
+    std::vector<const policy::SecretRule*> foreign;  ///< must not, nor their placeholders
+};
+
+/// Immutable, to be swapped together with its policy.
+class Store {
+public:
+    /// Reads every value: environment, files, commands (each at most 10 s). Throws StartupError, which names the
+    /// secret, its line and the remedy, for one that is missing, empty, or cannot stand in a header field.
+    explicit Store(std::shared_ptr<const policy::Policy>);
+
+    /// `host` is canonical.
+    HostSecrets for_host(std::string_view host) const;
+    /// All of them, in the policy's order.
+    std::vector<BoundSecret> all() const;
+
+private:
+    std::shared_ptr<const policy::Policy> policy_;
+    std::vector<SecretValue> values_;  ///< one for each of policy_->secrets(), in that order
+};
+
+}  // namespace sallyport::secrets

@@ -1,0 +1,26 @@
+#pragma once
+// Whom a request is for: Host, an absolute-form target and the connection must name the same authority
+// (RFC 9110, section 7.2; RFC 9112, section 3.2). Pure.
+
+#include <string>
+#include <string_view>
+
+#include "gateway/base/result.hpp"
+#include "gateway/wire/http1_message.hpp"
+
+namespace sallyport::session {
+
+/// "host[:port]" in parts. Without a port, port_text is empty.
+struct Authority {
+    std::string host;   ///< canonical
+    std::string port_text;
+};
+
+Result<Authority> parse_authority(std::string_view text);
+
+/// The authority that the head names, and the origin-form of its target (written back into the head).
+/// `scheme` is the connection's, "http" or "https". `fallback` stands for a missing Host in HTTP/1.0.
+/// Errors are ErrorKind::malformed.
+Result<Authority> take_authority(wire::RequestHead& head, std::string_view scheme, const std::string& fallback);
+
+}  // namespace sallyport::session

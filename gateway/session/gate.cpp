@@ -1,0 +1,154 @@
+#include "gateway/session/gate.hpp"
+
+#include <array>
+
+#include "gateway/secrets/inject.hpp"
+#include "gateway/session/authority.hpp"
+
+namespace sallyport::session {
+namespace {
+
+using policy::Destination;
+using wire::RequestHead;
+
+/// One request on its way through the gate; each step returns a refusal or lets it pass.
+class Judgement {
+public:
+    Judgement(const Rules& rules, const ConnectionFacts& facts, RequestHead& head)
+        : rules_(rules), facts_(facts), head_(head) {}
+
+    std::variant<Permit, Refusal> run() {
+        for (const auto step : {&Judgement::check_method, &Judgement::check_authority, &Judgement::check_target,
+                                &Judgement::check_policy, &Judgement::put_in_secrets})
+            if (auto refusal = (this->*step)()) return std::move(*refusal);
+        return permit();
+    }
+
+private:
+    using Step = std::optional<Refusal>;
+
+    Refusal refusal(unsigned status, std::string why) const {
+        Refusal r;
+        r.status = status;
+        r.destination = destination_;
+        r.method = head_.method;
+        r.target = target_ ? target_->to_string() : head_.target;
+        r.why = std::move(why);
+        return r;
+    }
+
+    /// What no rule can allow, since it would turn the exchange into something that is not looked at, or sends the
+    /// request (and its secrets) back in the response.
+    Step check_method() {
+        if (head_.method == "CONNECT") return refusal(405, "CONNECT asks for a proxy, which this is not");
+        if (head_.method == "TRACE") return refusal(405, "TRACE would send secrets back in its response");
+        if (const auto upgrade = wire::find(head_.fields, "Upgrade"); upgrade && *upgrade != "h2c")
+            return refusal(501, "changing the protocol (Upgrade) is not supported");
+        if (const auto expect = wire::find(head_.fields, "Expect"); expect && !wire::equal_ignoring_case(*expect, "100-continue"))
+            return refusal(417, "an Expect field that is not 100-continue");
+        return std::nullopt;
+    }
+
+    Step check_authority() {
+        destination_ = {facts_.name, facts_.port};
+        const auto authority = take_authority(head_, facts_.tls ? "https" : "http", facts_.name);
+        if (!authority) return refusal(400, authority.error().detail);
+        if (facts_.tls && authority->host != facts_.name)
+            return refusal(421, "this connection was made for " + facts_.name + ", the request is for " + authority->host);
+        if (!authority->port_text.empty() && authority->port_text != std::to_string(facts_.port))
+            return refusal(421, "Host names port " + authority->port_text + ", the connection was made to port " +
+                                    std::to_string(facts_.port));
+        destination_.host = authority->host;
+        return std::nullopt;
+    }
+
+    Step check_target() {
+        std::string why;
+        target_ = policy::normalise_target(head_.target, why);
+        if (!target_) return refusal(400, "the request target has no single meaning: " + why);
+        return std::nullopt;
+    }
+
+    Step check_policy() {
+        if (auto refused = check_policy_for(head_.method)) return refused;
+        // Frameworks that honour these act on the method they name.
+        static constexpr std::array<std::string_view, 3> kOverrides{"X-HTTP-Method-Override", "X-HTTP-Method",
+                                                                    "X-Method-Override"};
+        for (const auto& field : head_.fields)
+            for (const auto name : kOverrides)
+                if (wire::equal_ignoring_case(field.name, name))
+                    if (auto refused = check_policy_for(field.value)) return refused;
+        return std::nullopt;
+    }
+
+    Step check_policy_for(std::string_view method) {
+        const policy::RequestFacts facts{method, *target_};
+        const auto verdict = policy::decide_request(*rules_.policy, destination_, facts);
+        rule_ = verdict.rule;
+        if (verdict.allowed) return std::nullopt;
+        auto r = refusal(403, policy::describe(verdict, destination_, &facts));
+        if (verdict.rule) r.rule = verdict.rule->where.to_string();
+        if (verdict.reason != policy::Reason::denied_by_rule)
+            r.suggestion = policy::suggest_rule(destination_, &facts, facts_.tls);
+        // A placeholder that goes astray is worth an alarm even where the policy refuses the request anyway.
+        const auto host = rules_.secrets->for_host(destination_.host);
+        const auto text = target_->to_string();
+        const auto found = secrets::inject({{}, host.foreign}, {destination_.host, true, text}, head_.fields);
+        if (const auto* astray = std::get_if<secrets::InjectionRefused>(&found); astray && astray->alarm)
+            r.alarm = astray->reason;
+        return r;
+    }
+
+    Step put_in_secrets() {
+        head_.target = target_->to_string();
+        auto done = secrets::inject(rules_.secrets->for_host(destination_.host),
+                                    {destination_.host, facts_.tls, head_.target}, head_.fields);
+        if (auto* refused = std::get_if<secrets::InjectionRefused>(&done)) {
+            auto r = refusal(403, refused->reason);
+            if (refused->alarm) r.alarm = refused->reason;
+            return r;
+        }
+        secrets_ = std::move(std::get<secrets::Injected>(done).names);
+        return std::nullopt;
+    }
+
+    Permit permit() {
+        Permit p;
+        p.destination = destination_;
+        p.rule = rule_->where.to_string();
+        p.secrets = std::move(secrets_);
+        p.target = head_.target;
+        if (const auto* route = rules_.policy->route_for(destination_.host)) {
+            p.origin = {route->to_host, route->to_port};
+            p.origin_tls = route->tls;
+            p.private_addresses = true;   // whoever wrote the route named the address
+        } else {
+            p.origin = destination_;
+            p.origin_tls = facts_.tls;
+            p.private_addresses = rule_->private_addresses;
+        }
+        wire::set(head_.fields, "Host", host_field(p.origin, p.origin_tls));
+        return p;
+    }
+
+    static std::string host_field(const Destination& to, bool tls) {
+        const auto host = to.host.find(':') == std::string::npos ? to.host : "[" + to.host + "]";
+        return to.port == (tls ? 443 : 80) ? host : host + ":" + std::to_string(to.port);
+    }
+
+    const Rules& rules_;
+    const ConnectionFacts& facts_;
+    RequestHead& head_;
+    Destination destination_;
+    std::optional<policy::Target> target_;
+    const policy::Rule* rule_ = nullptr;
+    std::vector<std::string> secrets_;
+};
+
+}  // namespace
+
+std::variant<Permit, Refusal> judge(const Rules& rules, const ConnectionFacts& facts, RequestHead& head) {
+    return Judgement(rules, facts, head).run();
+}
+
+}  // namespace sallyport::session

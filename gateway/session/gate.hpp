@@ -1,0 +1,56 @@
+#pragma once
+// The gate that every request passes: authority, target, policy, secrets. Pure: a request head in, a permit or a
+// refusal out. Only a Permit leads to an origin.
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "gateway/policy/decide.hpp"
+#include "gateway/secrets/store.hpp"
+#include "gateway/wire/http1_message.hpp"
+
+namespace sallyport::session {
+
+/// What the connection proved before its first request.
+struct ConnectionFacts {
+    bool tls = false;
+    /// Canonical. Under TLS the name that the handshake was made for (SNI, virtual address or literal address): the
+    /// only authority of this connection. Without TLS what to take for a request that has no Host (HTTP/1.0).
+    std::string name;
+    std::uint16_t port = 0;
+};
+
+/// Everything that a decision depends on; a snapshot, swapped whole.
+struct Rules {
+    std::shared_ptr<const policy::Policy> policy;
+    std::shared_ptr<const secrets::Store> secrets;
+};
+
+/// The request may go to `origin`, as `head` is now.
+struct Permit {
+    policy::Destination destination;   ///< as the client named it
+    policy::Destination origin;        ///< where to dial: the destination, or its route
+    bool origin_tls = false;
+    bool private_addresses = false;
+    std::string rule;                  ///< "file:line"
+    std::vector<std::string> secrets;  ///< by name
+    std::string target;                ///< as decided on, for the audit log
+};
+
+struct Refusal {
+    unsigned status = 403;
+    policy::Destination destination;
+    std::string method;
+    std::string target;       ///< normalised where that was possible
+    std::string why;          ///< one sentence
+    std::string rule;         ///< "file:line" of the rule that denied; may be empty
+    std::string suggestion;   ///< TOML that would allow it; may be empty
+    std::string alarm;        ///< a placeholder on its way to the wrong host: which
+};
+
+/// `head` is rewritten to what the origin shall get: target, Host, secrets. Not to be used after a refusal.
+std::variant<Permit, Refusal> judge(const Rules&, const ConnectionFacts&, wire::RequestHead& head);
+
+}  // namespace sallyport::session

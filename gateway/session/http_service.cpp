@@ -1,0 +1,159 @@
+#include "gateway/session/http_service.hpp"
+
+#include <array>
+
+#include "gateway/session/refusal_page.hpp"
+
+namespace sallyport::session {
+namespace {
+
+using boost::asio::awaitable;
+
+/// May be sent again when a kept connection turned out to be closed (RFC 9110, section 9.2.2).
+bool is_idempotent(std::string_view method) {
+    return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" || method == "DELETE";
+}
+
+}  // namespace
+
+HttpService::HttpService(Gateway& gateway, net::Stream& client, ConnectionFacts facts, ClientAddr client_address,
+                         OriginalDst original)
+    : gateway_(gateway),
+      client_(client),
+      facts_(std::move(facts)),
+      client_address_(client_address),
+      original_(original),
+      reader_(client) {}
+
+awaitable<void> HttpService::run() {
+    auto& lifeline = client_.lifeline();
+    for (;;) {
+        lifeline.expect_within(gateway_.limits.keep_alive, "idle between requests");
+        if (const auto begins = co_await reader_.wait_message(); !begins) co_return;
+        request_began_ = net::Clock::now();
+        lifeline.expect_within(gateway_.limits.head, "the head of a request");
+        auto head = co_await reader_.read_head();
+        if (!head) co_return co_await refuse_unreadable(head.error());
+        if (!co_await serve(std::move(*head))) co_return;
+    }
+}
+
+awaitable<bool> HttpService::serve(wire::RequestHead head) {
+    const bool json = accepts_json(head.fields);
+    const std::string method = head.method;
+    auto event = new_event();
+    if (!gateway_.audit.healthy()) {
+        Refusal refusal{503, {facts_.name, facts_.port}, method, {}, "the audit log cannot be written", {}, {}, {}};
+        co_return co_await refuse(std::move(refusal), json, head, std::move(event));
+    }
+    auto verdict = judge(gateway_.rules, facts_, head);
+    if (auto* refusal = std::get_if<Refusal>(&verdict))
+        co_return co_await refuse(std::move(*refusal), json, head, std::move(event));
+
+    const auto& permit = std::get<Permit>(verdict);
+    auto outcome = co_await forward(permit, head);
+    const bool answered = outcome.status != 0;
+    event.bytes = {outcome.request_bytes, outcome.response_bytes};
+    event.secrets = permit.secrets;
+    if (outcome.error && !answered && !client_.lifeline().ended() && outcome.error->kind != ErrorKind::end_of_stream)
+        co_return co_await refuse(origin_failure(permit, method, *outcome.error), json, head, std::move(event));
+
+    event.decision = audit::Decision::allow;
+    event.rule = permit.rule;
+    event.reason = outcome.error ? "allowed, ended: " + outcome.error->detail : "allowed";
+    event.host = permit.destination.host;
+    event.method = method;
+    event.path = permit.target;
+    event.status = outcome.status;
+    record(std::move(event));
+    if (outcome.error)
+        client_.reset();   // the client must not take a cut response for a whole one
+    else if (!outcome.client_reusable)
+        co_await linger();
+    co_return outcome.client_reusable && !outcome.error;
+}
+
+awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire::RequestHead& head) {
+    auto& lifeline = client_.lifeline();
+    const http::OriginKey key{permit.origin.host, permit.origin.port, permit.origin_tls, permit.private_addresses};
+    http::ExchangeOutcome outcome;
+    for (const bool fresh : {false, true}) {
+        lifeline.expect_within(gateway_.limits.connect, "connecting to the origin");
+        auto origin = co_await gateway_.origins.acquire(key, lifeline, fresh);
+        if (!origin) {
+            outcome.error = origin.error();
+            co_return outcome;
+        }
+        lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
+        lifeline.watch_client(&client_);
+        http::Exchange exchange(client_, reader_, **origin, head);
+        outcome = co_await exchange.run();
+        lifeline.watch_client(nullptr);
+        if (outcome.origin_reusable) gateway_.origins.give_back(key, std::move(*origin));
+        const bool again = outcome.stale && outcome.status == 0 && head.body.kind == wire::Framing::none &&
+                           is_idempotent(head.method) && !lifeline.ended();
+        if (!again) break;
+    }
+    co_return outcome;
+}
+
+awaitable<bool> HttpService::refuse(Refusal refusal, bool json, const wire::RequestHead& head, audit::RequestEvent event) {
+    // What is left of the request's body is not worth reading: the connection ends.
+    const bool close = !head.keep_alive || head.minor_version == 0 || head.body.kind != wire::Framing::none;
+    event.decision = audit::Decision::deny;
+    event.rule = refusal.rule;
+    event.reason = refusal.why;
+    event.host = refusal.destination.host;
+    event.port = refusal.destination.port;
+    event.method = refusal.method;
+    event.path = refusal.target;
+    event.status = refusal.status;
+    event.alarm = refusal.alarm;
+    record(std::move(event));
+    const auto text = refusal_response(refusal, {json, close, head.method != "HEAD", facts_.tls});
+    if (const auto sent = co_await client_.write(text); !sent) co_return false;
+    if (close) co_await linger();
+    co_return !close;
+}
+
+/// A head that cannot be parsed is still answered, so that its sender learns why.
+awaitable<void> HttpService::refuse_unreadable(const Error& error) {
+    if (error.kind != ErrorKind::malformed && error.kind != ErrorKind::too_large) co_return;
+    Refusal refusal;
+    refusal.status = error.kind == ErrorKind::too_large ? 431 : 400;
+    refusal.destination = {facts_.name, facts_.port};
+    refusal.why = "the request is not one message with one meaning: " + error.detail;
+    wire::RequestHead unknown;
+    unknown.keep_alive = false;
+    co_await refuse(std::move(refusal), false, unknown, new_event());
+}
+
+/// Closes our side and reads what the client still sends, so that a reset does not overtake our last bytes.
+awaitable<void> HttpService::linger() {
+    constexpr std::size_t kMost = 1024 * 1024;
+    client_.shutdown_write();
+    client_.lifeline().expect_within(gateway_.limits.linger, "lingering");
+    std::array<char, 4096> block;
+    for (std::size_t total = 0; total < kMost;) {
+        const auto n = co_await client_.read_some(block);
+        if (!n) break;
+        total += *n;
+    }
+}
+
+audit::RequestEvent HttpService::new_event() const {
+    audit::RequestEvent event;
+    event.client = client_address_;
+    event.original_dst = original_;
+    event.host = facts_.name;
+    event.port = facts_.port;
+    event.scheme = facts_.tls ? "https" : "http";
+    return event;
+}
+
+void HttpService::record(audit::RequestEvent event) {
+    event.duration = std::chrono::duration_cast<std::chrono::milliseconds>(net::Clock::now() - request_began_);
+    gateway_.audit.record(std::move(event));
+}
+
+}  // namespace sallyport::session

@@ -1,0 +1,39 @@
+#pragma once
+// The requests of one HTTP/1.1 connection, each judged anew.
+
+#include "gateway/base/endpoint.hpp"
+#include "gateway/http/exchange.hpp"
+#include "gateway/http/http1_reader.hpp"
+#include "gateway/session/gateway.hpp"
+
+namespace sallyport::session {
+
+class HttpService {
+public:
+    /// All references outlive run(). The client's stream is under TLS already where `facts.tls`.
+    HttpService(Gateway&, net::Stream& client, ConnectionFacts facts, ClientAddr, OriginalDst);
+
+    /// Serves until the connection ends or must end.
+    boost::asio::awaitable<void> run();
+
+private:
+    /// One request. False when the connection cannot be used again.
+    boost::asio::awaitable<bool> serve(wire::RequestHead head);
+    boost::asio::awaitable<http::ExchangeOutcome> forward(const Permit&, wire::RequestHead&);
+    /// Answers with the refusal and records it; the same for a failure of the origin.
+    boost::asio::awaitable<bool> refuse(Refusal, bool json, const wire::RequestHead&, audit::RequestEvent);
+    boost::asio::awaitable<void> refuse_unreadable(const Error&);
+    boost::asio::awaitable<void> linger();
+    audit::RequestEvent new_event() const;
+    void record(audit::RequestEvent);
+
+    Gateway& gateway_;
+    net::Stream& client_;
+    const ConnectionFacts facts_;
+    const ClientAddr client_address_;
+    const OriginalDst original_;
+    http::Http1Reader<true> reader_;
+    net::Clock::time_point request_began_;
+};
+
+}  // namespace sallyport::session

@@ -1,0 +1,74 @@
+#include "gateway/session/listener.hpp"
+
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+
+#include "gateway/base/startup_error.hpp"
+#include "gateway/session/session.hpp"
+
+namespace sallyport::session {
+namespace {
+
+namespace asio = boost::asio;
+constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
+
+asio::awaitable<void> run_session(Gateway& gateway, net::Socket socket) {
+    Session session(gateway, std::move(socket));
+    co_await session.run();
+}
+
+asio::ip::tcp protocol_of(int fd) {
+    int domain = 0;
+    socklen_t length = sizeof domain;
+    if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0) throw system_error("listener", errno);
+    return domain == AF_INET6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4();
+}
+
+}  // namespace
+
+Listener::Listener(asio::io_context& io, Gateway& gateway, UniqueFd listening, std::size_t& sessions)
+    : io_(io), gateway_(gateway), acceptor_(io), sessions_(sessions) {
+    const auto protocol = protocol_of(listening.get());
+    acceptor_.assign(protocol, listening.release());
+}
+
+void Listener::start() { asio::co_spawn(io_, accept_all(), asio::detached); }
+
+void Listener::stop() {
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+}
+
+asio::awaitable<void> Listener::pause() {
+    asio::steady_timer timer(io_, std::chrono::milliseconds(50));
+    co_await timer.async_wait(kNoThrow);
+}
+
+asio::awaitable<void> Listener::accept_all() {
+    while (acceptor_.is_open()) {
+        if (sessions_ >= kMaxSessions) {
+            co_await pause();
+            continue;
+        }
+        auto [ec, socket] = co_await acceptor_.async_accept(kNoThrow);
+        if (ec == asio::error::operation_aborted || !acceptor_.is_open()) co_return;
+        if (ec) {
+            co_await pause();   // out of descriptors or memory: sessions that end make room
+            continue;
+        }
+        ++sessions_;
+        asio::co_spawn(io_, run_session(gateway_, std::move(socket)), [&sessions = sessions_](std::exception_ptr error) {
+            --sessions;
+            // Only memory can run out here; the session is gone, and its connection was never served further.
+            (void)error;
+        });
+    }
+}
+
+}  // namespace sallyport::session

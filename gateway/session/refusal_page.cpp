@@ -1,0 +1,105 @@
+#include "gateway/session/refusal_page.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace sallyport::session {
+namespace {
+
+constexpr std::size_t kMaxPrinted = 400;
+
+/// Printable ASCII; anything else as \xNN. Long text is cut.
+std::string printable(std::string_view text) {
+    std::string out;
+    for (const char c : text.substr(0, kMaxPrinted)) {
+        if (c >= 0x20 && c < 0x7f)
+            out += c;
+        else
+            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+    if (text.size() > kMaxPrinted) out += "...";
+    return out;
+}
+
+std::string_view reason_phrase(unsigned status) {
+    switch (status) {
+        case 400: return "Bad Request";
+        case 405: return "Method Not Allowed";
+        case 421: return "Misdirected Request";
+        case 431: return "Request Header Fields Too Large";
+        case 501: return "Not Implemented";
+        case 502: return "Bad Gateway";
+        case 503: return "Service Unavailable";
+        case 504: return "Gateway Timeout";
+        default: return "Forbidden";
+    }
+}
+
+std::string request_line(const Refusal& refusal, bool tls) {
+    const auto& [host, port] = refusal.destination;
+    const bool usual = port == (tls ? 443 : 80);
+    const auto shown = host.find(':') == std::string::npos ? host : "[" + host + "]";
+    return printable(refusal.method) + (tls ? " https://" : " http://") + printable(shown) +
+           (usual ? "" : ":" + std::to_string(port)) + printable(refusal.target);
+}
+
+std::string text_body(const Refusal& refusal, bool tls) {
+    const bool ours = refusal.status < 500 || refusal.status == 501;
+    std::string out = ours ? "sallyport refused this request.\n\n" : "sallyport could not complete this request.\n\n";
+    out += "  request: " + request_line(refusal, tls) + "\n";
+    out += "  why:     " + printable(refusal.why) + "\n";
+    if (!refusal.rule.empty()) out += "  rule:    " + printable(refusal.rule) + "\n";
+    if (!refusal.suggestion.empty()) {
+        out += "\nThese lines of policy would allow it:\n\n" + refusal.suggestion;
+        if (!out.ends_with('\n')) out += '\n';
+    }
+    return out;
+}
+
+std::string json_body(const Refusal& refusal, bool tls) {
+    // `error.message` is where clients of JSON APIs look for something to show.
+    nlohmann::ordered_json error{{"type", refusal.status < 500 ? "sallyport_refused" : "sallyport_origin_failed"},
+                                 {"message", "sallyport: " + printable(refusal.why)},
+                                 {"request", request_line(refusal, tls)},
+                                 {"host", printable(refusal.destination.host)},
+                                 {"method", printable(refusal.method)},
+                                 {"path", printable(refusal.target)}};
+    if (!refusal.rule.empty()) error["rule"] = printable(refusal.rule);
+    if (!refusal.suggestion.empty()) error["allow_with"] = refusal.suggestion;
+    return nlohmann::ordered_json{{"type", "error"}, {"error", std::move(error)}}.dump() + "\n";
+}
+
+}  // namespace
+
+std::string refusal_response(const Refusal& refusal, const RefusalStyle& style) {
+    const std::string body = style.json ? json_body(refusal, style.tls) : text_body(refusal, style.tls);
+    std::string out = fmt::format(
+        "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
+        "X-Sallyport: {}\r\n{}\r\n",
+        refusal.status, reason_phrase(refusal.status),
+        style.json ? "application/json" : "text/plain; charset=utf-8", body.size(),
+        refusal.status < 500 ? "refused" : "failed", style.close ? "Connection: close\r\n" : "");
+    if (style.with_body) out += body;
+    return out;
+}
+
+bool accepts_json(const wire::Fields& fields) {
+    const auto accept = wire::find(fields, "Accept");
+    if (!accept || accept->find("text/html") != std::string_view::npos) return false;
+    return accept->find("application/json") != std::string_view::npos || accept->find("+json") != std::string_view::npos;
+}
+
+Refusal origin_failure(const Permit& permit, std::string method, const Error& error) {
+    Refusal failure;
+    failure.status = error.kind == ErrorKind::timed_out ? 504 : error.kind == ErrorKind::refused ? 403 : 502;
+    failure.destination = permit.destination;
+    failure.method = std::move(method);
+    failure.target = permit.target;
+    failure.why = error.detail;
+    failure.rule = permit.rule;
+    return failure;
+}
+
+}  // namespace sallyport::session

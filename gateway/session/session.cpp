@@ -1,0 +1,187 @@
+#include "gateway/session/session.hpp"
+
+#include <openssl/err.h>
+
+#include "gateway/net/original_dst.hpp"
+#include "gateway/net/relay.hpp"
+#include "gateway/policy/decide.hpp"
+#include "gateway/session/http_service.hpp"
+
+namespace sallyport::session {
+namespace {
+
+using boost::asio::awaitable;
+using net::Task;
+
+std::span<const std::uint8_t> as_bytes(const std::string& text) {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+std::chrono::milliseconds since(net::Clock::time_point begin) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(net::Clock::now() - begin);
+}
+
+}  // namespace
+
+Session::Session(Gateway& gateway, net::Socket socket)
+    : gateway_(gateway), lifeline_(gateway.watchdog), client_(std::move(socket), lifeline_) {}
+
+awaitable<void> Session::run() {
+    const int fd = client_.socket().native_handle();
+    if (const auto peer = net::client_address(fd)) client_address_ = *peer;
+    const auto original = net::original_destination(fd);
+    if (!original) {
+        refuse("tcp", {}, original.error().detail);
+        co_return;
+    }
+    original_ = *original;
+    lifeline_.expect_within(gateway_.limits.hello, "first bytes of the connection");
+    co_await serve();
+}
+
+/// The name behind the address that the client dialled: a virtual address stands for one, others for themselves.
+std::string Session::dialled_name() const {
+    if (auto name = gateway_.virtual_addresses.name_of(original_.address)) return *name;
+    return original_.address.to_string();
+}
+
+awaitable<void> Session::serve() {
+    const policy::Destination dialled{dialled_name(), original_.port};
+    if (policy::decide_stream(*gateway_.rules.policy, dialled, false).allowed) {
+        // Of the protocols that such a rule is for, some begin with the server's greeting.
+        const auto spoke = co_await client_.wait_readable_for(gateway_.limits.server_first);
+        if (!spoke) co_return;
+        if (!*spoke) co_return co_await serve_stream(dialled, "tcp");
+    }
+    const auto protocol = co_await read_protocol();
+    if (!protocol) {
+        if (!prefix_.empty()) refuse("tcp", dialled.host, protocol.error().detail);
+        co_return;
+    }
+    switch (*protocol) {
+        case wire::Protocol::tls: co_return co_await serve_tls();
+        case wire::Protocol::http1:
+            client_.replay(std::move(prefix_));
+            co_return co_await serve_http(false, dialled.host);
+        case wire::Protocol::http2_preface:
+            co_return refuse("http", dialled.host, "HTTP/2 without TLS is not supported");
+        default:
+            client_.replay(std::move(prefix_));
+            co_return co_await serve_stream(dialled, "tcp");
+    }
+}
+
+Task<void> Session::read_more() {
+    std::array<char, 4096> block;
+    const auto n = co_await client_.read_some(block);
+    if (!n) co_return n.error();
+    prefix_.append(block.data(), *n);
+    co_return Result<void>{};
+}
+
+Task<wire::Protocol> Session::read_protocol() {
+    for (;;) {
+        if (auto more = co_await read_more(); !more) co_return more.error();
+        const auto protocol = wire::detect(as_bytes(prefix_));
+        if (protocol != wire::Protocol::need_more) co_return protocol;
+    }
+}
+
+Task<wire::ClientHelloResult> Session::read_hello() {
+    for (;;) {
+        auto hello = wire::parse_client_hello(as_bytes(prefix_));
+        if (!std::holds_alternative<wire::NeedMore>(hello)) co_return hello;
+        if (auto more = co_await read_more(); !more) co_return more.error();
+    }
+}
+
+awaitable<void> Session::serve_tls() {
+    const auto parsed = co_await read_hello();
+    if (!parsed) co_return refuse("tls", dialled_name(), parsed.error().detail);
+    const auto* hello = std::get_if<wire::ClientHello>(&*parsed);
+    if (!hello) {
+        const auto* malformed = std::get_if<wire::MalformedHello>(&*parsed);
+        co_return refuse("tls", dialled_name(), malformed ? std::string(malformed->why) : "not TLS");
+    }
+    std::string name = dialled_name();
+    if (hello->server_name) {
+        const auto canonical = policy::canonical_host(*hello->server_name);
+        if (!canonical) co_return refuse("tls", {}, "the server name in the hello is not a host name");
+        name = *canonical;
+    }
+    client_.replay(std::move(prefix_));
+    if (policy::decide_stream(*gateway_.rules.policy, {name, original_.port}, true).allowed)
+        co_return co_await serve_stream({name, original_.port}, "tls");
+    // Also a name that nothing allows is intercepted: so its refusal can be read.
+    if (const auto done = co_await intercept(name); !done) co_return refuse("tls", name, done.error().detail);
+    co_await serve_http(true, name);
+}
+
+Task<void> Session::intercept(const std::string& name) {
+    const auto leaf = gateway_.leaves.get(name);
+    if (!leaf) co_return leaf.error();
+    auto ssl = gateway_.server_tls.make_ssl(name, *leaf);
+    if (!ssl) co_return ssl.error();
+    auto done = co_await client_.handshake(std::move(*ssl));
+    if (!done && done.error().detail.find("unknown ca") != std::string::npos)
+        co_return Error{ErrorKind::tls, "the client does not trust the gateway's CA: its runtime reads another trust store"};
+    co_return done;
+}
+
+awaitable<void> Session::serve_http(bool tls, std::string name) {
+    HttpService service(gateway_, client_, {tls, std::move(name), original_.port}, client_address_, original_);
+    co_await service.run();
+}
+
+awaitable<void> Session::serve_stream(policy::Destination destination, const char* protocol) {
+    const bool tls = std::string_view(protocol) == "tls";
+    const auto verdict = policy::decide_stream(*gateway_.rules.policy, destination, tls);
+    if (!verdict.allowed || !gateway_.audit.healthy()) {
+        refuse(protocol, destination.host, policy::describe(verdict, destination, nullptr), verdict.rule);
+        co_return;
+    }
+    audit::ConnectionEvent event;
+    event.time = began_;
+    event.decision = audit::Decision::allow;
+    event.rule = verdict.rule->where.to_string();
+    event.client = client_address_;
+    event.original_dst = original_;
+    event.host = destination.host;
+    event.port = destination.port;
+    event.protocol = protocol;
+
+    lifeline_.expect_within(gateway_.limits.connect, "connecting to the origin");
+    auto socket = co_await gateway_.dialler.dial(lifeline_, destination.host, destination.port,
+                                                 verdict.rule->private_addresses);
+    if (!socket) {
+        refuse(protocol, destination.host, socket.error().detail, verdict.rule);
+        co_return;
+    }
+    net::Stream origin(std::move(*socket), lifeline_);
+    lifeline_.expect_within(gateway_.limits.exchange, "no byte in either direction");
+    net::RelayCount bytes;
+    const auto done = co_await net::relay(client_, origin, bytes);
+    event.reason = done ? "passed through" : "passed through, ended: " + done.error().detail;
+    event.bytes = {bytes.from_client, bytes.from_origin};
+    event.duration = since(began_steady_);
+    if (!done) client_.reset();
+    gateway_.audit.record(std::move(event));
+}
+
+void Session::refuse(const char* protocol, std::string host, std::string why, const policy::Rule* rule) {
+    audit::ConnectionEvent event;
+    event.time = began_;
+    event.decision = audit::Decision::deny;
+    if (rule) event.rule = rule->where.to_string();
+    event.reason = std::move(why);
+    event.client = client_address_;
+    event.original_dst = original_;
+    event.host = std::move(host);
+    event.port = original_.port;
+    event.protocol = protocol;
+    event.duration = since(began_steady_);
+    gateway_.audit.record(std::move(event));
+    client_.reset();
+}
+
+}  // namespace sallyport::session

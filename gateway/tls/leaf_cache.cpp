@@ -1,0 +1,37 @@
+#include "gateway/tls/leaf_cache.hpp"
+
+#include "gateway/base/startup_error.hpp"
+#include "gateway/tls/certificate_parts.hpp"
+
+namespace sallyport::tls {
+namespace {
+
+constexpr std::time_t kRenewBefore = 24 * 60 * 60;
+
+}  // namespace
+
+LeafCache::LeafCache(const Authority& authority, std::size_t capacity, WallClock now)
+    : authority_(authority), now_(std::move(now)), key_(make_p256_key()), minted_(capacity) {
+    if (!key_) throw StartupError("cannot make a key: " + openssl_error());
+}
+
+Result<Leaf> LeafCache::get(const std::string& host) {
+    const std::lock_guard lock(mutex_);
+    const std::time_t now = now_();
+    if (const Minted* hit = minted_.find(host); hit && now < hit->renew_at) return Leaf{hit->certificate, key_};
+
+    auto certificate = authority_.sign_leaf(host, key_.get(), now);
+    if (!certificate) return certificate.error();
+    // Fills OpenSSL's lazily cached view of the extensions now, while no other thread has the certificate.
+    X509_check_purpose(certificate->get(), -1, 0);
+    const std::time_t renew_at = to_time(X509_get0_notAfter(certificate->get())) - kRenewBefore;
+    const auto& minted = minted_.put(host, Minted{std::move(*certificate), renew_at});
+    return Leaf{minted.certificate, key_};
+}
+
+std::size_t LeafCache::size() const {
+    const std::lock_guard lock(mutex_);
+    return minted_.size();
+}
+
+}  // namespace sallyport::tls

@@ -1,0 +1,39 @@
+#pragma once
+// The head of an HTTP/1.1 message as a value (RFC 9112).
+
+#include <cstdint>
+#include <string>
+
+#include "gateway/wire/http_fields.hpp"
+
+namespace sallyport::wire {
+
+/// How the end of a message's body is found (RFC 9112, section 6).
+enum class Framing { none, length, chunked, until_close };
+
+struct BodyFraming {
+    Framing kind = Framing::none;
+    std::uint64_t length = 0;   ///< bytes, for Framing::length
+};
+
+struct RequestHead {
+    std::string method;
+    std::string target;   ///< as it came; not yet normalised
+    int minor_version = 1;
+    Fields fields;
+    BodyFraming body;
+    bool keep_alive = true;   ///< the client will send further requests on this connection
+};
+
+struct ResponseHead {
+    unsigned status = 0;
+    std::string reason;
+    int minor_version = 1;
+    Fields fields;
+    BodyFraming body;
+    bool keep_alive = true;
+
+    bool is_interim() const { return status / 100 == 1; }
+};
+
+}  // namespace sallyport::wire

@@ -1,0 +1,34 @@
+#pragma once
+// HTTP header fields as a list in the order and the letter case in which they came (RFC 9110, section 5).
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sallyport::wire {
+
+struct Field {
+    std::string name;
+    std::string value;
+};
+using Fields = std::vector<Field>;
+
+/// ASCII only; field names and the tokens we compare are ASCII.
+bool equal_ignoring_case(std::string_view a, std::string_view b);
+
+std::size_t count(const Fields&, std::string_view name);
+/// The value of the first field of that name.
+std::optional<std::string_view> find(const Fields&, std::string_view name);
+void erase(Fields&, std::string_view name);
+/// Puts `value` where the first field of that name stands and removes the others; appends when there is none.
+void set(Fields&, std::string_view name, std::string_view value);
+/// True when some field of that name lists `token` (comma-separated, RFC 9110, section 5.6.1).
+bool has_token(const Fields&, std::string_view name, std::string_view token);
+
+/// Removes what concerns one connection only (RFC 9110, section 7.6.1): Connection and every field that it
+/// names, Keep-Alive, Proxy-Connection, TE, Upgrade, Transfer-Encoding. Framing and "TE: trailers" are the writer's.
+void remove_connection_fields(Fields&);
+
+}  // namespace sallyport::wire

@@ -1,0 +1,16 @@
+#include "netfilter/apply.hpp"
+
+#include "gateway/base/startup_error.hpp"
+#include "netfilter/nft_encode.hpp"
+#include "netfilter/nft_socket.hpp"
+
+namespace sallyport::netfilter {
+
+void apply(const Ruleset& ruleset) {
+    NftSocket socket;
+    socket.commit(encode_replace(ruleset));
+    if (!socket.has_table(ruleset.table))
+        throw StartupError("the kernel took the firewall, but has no table " + ruleset.table);
+}
+
+}  // namespace sallyport::netfilter

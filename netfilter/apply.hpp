@@ -1,0 +1,12 @@
+#pragma once
+// Loads rules into the network namespace of the calling thread. The only user of NftSocket.
+
+#include "netfilter/ruleset.hpp"
+
+namespace sallyport::netfilter {
+
+/// Replaces the table of that name by `ruleset`, in one transaction; repeating it changes nothing. Needs
+/// CAP_NET_ADMIN. Throws StartupError naming the rule that the kernel refused; what was loaded before then stays.
+void apply(const Ruleset& ruleset);
+
+}  // namespace sallyport::netfilter

@@ -1,0 +1,101 @@
+#include "tests/support/gateway_fixture.hpp"
+
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "gateway/policy/load.hpp"
+
+namespace sallyport::test {
+namespace {
+
+namespace asio = boost::asio;
+
+session::Rules rules_of(const std::string& toml) {
+    auto loaded = policy::load(toml, "test.toml");
+    if (auto* mistakes = std::get_if<std::vector<policy::Mistake>>(&loaded))
+        throw std::runtime_error(mistakes->front().to_string());
+    session::Rules rules;
+    rules.policy = std::get<std::shared_ptr<const policy::Policy>>(loaded);
+    rules.secrets = std::make_shared<secrets::Store>(rules.policy);
+    return rules;
+}
+
+std::string temporary_file() {
+    std::string name = "/tmp/sallyport-test-XXXXXX";
+    ::close(::mkstemp(name.data()));
+    return name;
+}
+
+}  // namespace
+
+struct GatewayFixture::Parts {
+    Parts(const std::string& toml, const std::string& audit_file, session::TimeLimits limits)
+        : rules(rules_of(toml)),
+          audit(audit_file),
+          watchdog(io.get_executor()),
+          resolver(io.get_executor()),
+          gateway{rules, server_tls, leaves, addresses, dialler, pool, watchdog, audit, limits} {}
+
+    asio::io_context io{1};
+    session::Rules rules;
+    audit::Audit audit;
+    tls::Authority authority = tls::Authority::ephemeral();
+    tls::LeafCache leaves{authority};
+    tls::ServerContext server_tls;
+    tls::ClientContext client_tls;
+    dns::VirtualAddresses addresses;
+    net::Watchdog watchdog;
+    net::Resolver resolver;
+    net::Dialler dialler{resolver};
+    http::OriginPool pool{dialler, client_tls};
+    session::Gateway gateway;
+    std::thread thread;
+};
+
+GatewayFixture::GatewayFixture(const std::string& policy_toml, session::TimeLimits limits)
+    : audit_file_(temporary_file()), parts_(std::make_unique<Parts>(policy_toml, audit_file_, limits)) {
+    parts_->thread = std::thread([&io = parts_->io] {
+        const auto guard = asio::make_work_guard(io);
+        io.run();
+    });
+}
+
+GatewayFixture::~GatewayFixture() {
+    asio::post(parts_->io, [this] { parts_->watchdog.end_all({ErrorKind::cancelled, "the test is over"}); });
+    asio::post(parts_->io, [this] { parts_->io.stop(); });
+    parts_->thread.join();
+    parts_.reset();
+    ::unlink(audit_file_.c_str());
+}
+
+WirePeer GatewayFixture::http_client(std::string name, std::uint16_t port) {
+    auto [ours, theirs] = connected_pair();
+    auto serve = [](session::Gateway& gateway, int fd, session::ConnectionFacts facts,
+                    asio::io_context& io) -> asio::awaitable<void> {
+        net::Lifeline lifeline(gateway.watchdog);
+        net::Stream stream(net::Socket(io, asio::ip::tcp::v4(), fd), lifeline);
+        session::HttpService service(gateway, stream, std::move(facts), {}, {});
+        co_await service.run();
+    };
+    asio::co_spawn(parts_->io,
+                   serve(parts_->gateway, theirs.release(), {false, std::move(name), port}, parts_->io), asio::detached);
+    return WirePeer(std::move(ours));
+}
+
+/// Everything so far: the log is written by a thread of its own, so this waits for what was recorded.
+std::string GatewayFixture::audit_log() {
+    std::ifstream in(audit_file_);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+}  // namespace sallyport::test

@@ -1,0 +1,131 @@
+#include "tests/support/wire_peer.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+namespace sallyport::test {
+namespace {
+
+constexpr int kPatienceMs = 10'000;
+
+UniqueFd listen_on_loopback(std::uint16_t& port) {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0 || ::listen(fd.get(), 64) != 0 ||
+        ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0)
+        throw std::runtime_error("cannot listen on loopback");
+    port = ntohs(address.sin_port);
+    return fd;
+}
+
+UniqueFd connect_to_loopback(std::uint16_t port) {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        throw std::runtime_error("cannot connect to loopback");
+    return fd;
+}
+
+}  // namespace
+
+WirePeer::WirePeer(UniqueFd fd) : fd_(std::move(fd)) {}
+
+void WirePeer::send(std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (n <= 0) return;   // what the other side did is what the test asserts
+        bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+}
+
+void WirePeer::shutdown_write() { ::shutdown(fd_.get(), SHUT_WR); }
+
+bool WirePeer::fill() {
+    pollfd fd{fd_.get(), POLLIN, 0};
+    if (::poll(&fd, 1, kPatienceMs) != 1) throw std::runtime_error("the other side said nothing for 10 seconds");
+    char block[65536];
+    const ssize_t n = ::recv(fd_.get(), block, sizeof block, 0);
+    if (n <= 0) return false;
+    buffer_.append(block, static_cast<std::size_t>(n));
+    return true;
+}
+
+std::string WirePeer::read_until(std::string_view mark) {
+    std::size_t at;
+    while ((at = buffer_.find(mark)) == std::string::npos)
+        if (!fill()) return std::exchange(buffer_, {});
+    auto out = buffer_.substr(0, at + mark.size());
+    buffer_.erase(0, out.size());
+    return out;
+}
+
+std::string WirePeer::read_exactly(std::size_t bytes) {
+    while (buffer_.size() < bytes)
+        if (!fill()) break;
+    auto out = buffer_.substr(0, bytes);
+    buffer_.erase(0, out.size());
+    return out;
+}
+
+std::string WirePeer::read_message() {
+    std::string message = read_until("\r\n\r\n");
+    if (const auto at = message.find("Content-Length: "); at != std::string::npos)
+        return message + read_exactly(std::strtoull(message.c_str() + at + 16, nullptr, 10));
+    if (message.find("Transfer-Encoding: chunked") != std::string::npos) return message + read_until("0\r\n\r\n");
+    return message;
+}
+
+std::string WirePeer::read_to_end() {
+    while (fill()) {
+    }
+    return std::exchange(buffer_, {});
+}
+
+bool WirePeer::silent_for(int milliseconds) {
+    pollfd fd{fd_.get(), POLLIN, 0};
+    return buffer_.empty() && ::poll(&fd, 1, milliseconds) == 0;
+}
+
+bool WirePeer::closed() { return buffer_.empty() && !fill(); }
+
+std::pair<UniqueFd, UniqueFd> connected_pair() {
+    std::uint16_t port = 0;
+    const UniqueFd listener = listen_on_loopback(port);
+    UniqueFd client = connect_to_loopback(port);
+    UniqueFd server(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    return {std::move(client), std::move(server)};
+}
+
+WireOrigin::WireOrigin(std::function<void(WirePeer&)> serve)
+    : listener_(listen_on_loopback(port_)), serve_(std::move(serve)), thread_([this] {
+          for (;;) {
+              UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+              if (ending_ || !fd) return;
+              ++connections_;
+              WirePeer peer(std::move(fd));
+              try {
+                  serve_(peer);
+              } catch (const std::exception&) {
+                  // A test that ends early leaves its origin waiting; the test itself says what was wrong.
+              }
+          }
+      }) {}
+
+WireOrigin::~WireOrigin() {
+    ending_ = true;
+    ::shutdown(listener_.get(), SHUT_RDWR);
+    thread_.join();
+}
+
+}  // namespace sallyport::test

@@ -1,0 +1,64 @@
+#pragma once
+// Blocking sockets for tests: a peer that says exactly what the test writes and hears exactly what comes.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gateway/base/unique_fd.hpp"
+
+namespace sallyport::test {
+
+/// One end of a connection. Every read ends after 10 seconds, so that a broken feature fails a test and hangs none.
+class WirePeer {
+public:
+    explicit WirePeer(UniqueFd fd);
+
+    void send(std::string_view bytes);
+    void shutdown_write();
+    void close() { fd_.reset(); }
+    /// Reads until `mark` has come; what came behind it stays for the next call. All that came when the peer closed.
+    std::string read_until(std::string_view mark);
+    std::string read_exactly(std::size_t bytes);
+    /// Head and body of one HTTP message, by Content-Length or chunked (left encoded); a head alone otherwise.
+    std::string read_message();
+    std::string read_to_end();
+    /// True when nothing came for `milliseconds`: for asserting that something does not happen.
+    bool silent_for(int milliseconds);
+    bool closed();
+    int fd() const { return fd_.get(); }
+
+private:
+    bool fill();
+    UniqueFd fd_;
+    std::string buffer_;
+};
+
+/// Both ends of a TCP connection over loopback.
+std::pair<UniqueFd, UniqueFd> connected_pair();
+
+/// Accepts on 127.0.0.1 and runs `serve` with each connection, one after another, on a thread of its own.
+class WireOrigin {
+public:
+    explicit WireOrigin(std::function<void(WirePeer&)> serve);
+    ~WireOrigin();
+    std::uint16_t port() const { return port_; }
+    int connections() const { return connections_; }
+
+private:
+    UniqueFd listener_;
+    std::uint16_t port_ = 0;
+    std::atomic<int> connections_ = 0;
+    std::atomic<bool> ending_ = false;
+    std::function<void(WirePeer&)> serve_;
+    std::thread thread_;
+};
+
+}  // namespace sallyport::test

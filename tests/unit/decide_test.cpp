@@ -1,0 +1,395 @@
+#include "gateway/policy/decide.hpp"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+
+#include "tests/support/policy_text.hpp"
+
+using namespace sallyport::policy;
+
+namespace {
+
+constexpr const char* kGithub = R"(
+[[allow]]
+host   = "api.github.com"
+method = ["GET", "HEAD"]
+path   = "/repos/acme/**"
+
+[[allow]]
+host = "github.com"
+port = 22
+
+[[deny]]
+host = "api.github.com"
+path = "/repos/acme/secret/**"
+)";
+
+struct Expected {
+    const char* host;
+    std::uint16_t port;
+    const char* method;
+    const char* target;
+    Reason reason;
+    std::uint32_t line;  // of the rule that decided; 0: none
+};
+
+void check_all(const Policy& policy, std::initializer_list<Expected> table) {
+    for (const Expected& row : table) {
+        const Verdict verdict = request(policy, row.host, row.method, row.target, row.port);
+        INFO(row.method, " ", row.host, ":", row.port, row.target);
+        CHECK(verdict.reason == row.reason);
+        CHECK(verdict.allowed == (row.reason == Reason::allowed));
+        CHECK((verdict.rule ? verdict.rule->where.line : 0) == row.line);
+    }
+}
+
+}  // namespace
+
+TEST_SUITE("decide") {
+    TEST_CASE("an empty policy allows nothing and resolves nothing") {
+        const auto policy = policy_of("");
+        check_all(*policy, {{"example.com", 443, "GET", "/", Reason::no_rule, 0}});
+        CHECK(decide_stream(*policy, {"example.com", 22}, false).reason == Reason::no_rule);
+        CHECK(decide_stream(*policy, {"example.com", 443}, true).reason == Reason::no_rule);
+        CHECK(!may_resolve(*policy, "example.com"));
+        CHECK(!policy->has_allowed_descendant("com"));
+    }
+
+    TEST_CASE("a request needs host, port, method and path of one allow rule, and no deny rule") {
+        check_all(*policy_of(kGithub),
+                  {
+                      {"api.github.com", 443, "GET", "/repos/acme/x", Reason::allowed, 2},
+                      {"api.github.com", 80, "HEAD", "/repos/acme", Reason::allowed, 2},
+                      {"api.github.com", 8443, "GET", "/repos/acme/x", Reason::no_rule, 0},
+                      {"api.github.com", 443, "POST", "/repos/acme/x", Reason::no_rule_for_request, 0},
+                      {"api.github.com", 443, "get", "/repos/acme/x", Reason::no_rule_for_request, 0},
+                      {"api.github.com", 443, "GET", "/repos/other/x", Reason::no_rule_for_request, 0},
+                      {"api.github.com", 443, "GET", "/REPOS/acme/x", Reason::no_rule_for_request, 0},
+                      {"api.github.com", 443, "GET", "/repos/acme/../other", Reason::no_rule_for_request, 0},
+                      {"api.github.com", 443, "OPTIONS", "*", Reason::no_rule_for_request, 0},
+                      {"evil.com", 443, "GET", "/repos/acme/x", Reason::no_rule, 0},
+                      {"api.github.com.evil.com", 443, "GET", "/repos/acme/x", Reason::no_rule, 0},
+                      {"github.com", 443, "GET", "/", Reason::no_rule, 0},
+                      {"api.github.com", 443, "GET", "/repos/acme/secret", Reason::denied_by_rule, 11},
+                      {"api.github.com", 443, "GET", "/repos/acme/secret/x", Reason::denied_by_rule, 11},
+                  });
+    }
+
+    TEST_CASE("attack: a deny rule holds against every spelling of its path") {
+        const auto policy = policy_of(R"(
+[[allow]]
+host = "example.com"
+[[deny]]
+host = "example.com"
+path = ["/gists", "/admin/**", "/exact/"]
+[[deny]]
+host   = "example.com"
+method = "DELETE"
+)");
+        for (const char* target :
+             {"/gists",     "/gists/",      "/GISTS",     "/%67ists",   "/./gists",  "/x/../gists",
+              "//gists",    "/gists;x",     "/gists%3Bx", "/%2567ists", "/gists?x",  "/%2Fgists",
+              "/%5Cgists",  "/;/gists",     "/admin",     "/Admin/x",   "/admin//x", "/x/..//admin/",
+              "/admin%2Fx", "/admin%252Fx", "/admin\\x",  "/exact"})
+            CHECK_MESSAGE(request(*policy, "example.com", "GET", target).reason == Reason::denied_by_rule, target);
+        for (const char* target : {"/gistsx", "/x/gists", "/administrator", "/"})
+            CHECK_MESSAGE(request(*policy, "example.com", "GET", target).reason == Reason::allowed, target);
+        CHECK(request(*policy, "example.com", "delete", "/").reason == Reason::denied_by_rule);
+        CHECK(request(*policy, "example.com", "DELETE", "/").reason == Reason::denied_by_rule);
+    }
+
+    TEST_CASE("attack: an allow must hold for both readings of a path") {
+        const auto policy = policy_of(R"(
+[[allow]]
+host = "example.com"
+path = "/public/*"
+[[allow]]
+host = "npm.example.com"
+path = ["/@acme/*", "/@acme%2F*"]
+)");
+        CHECK(request(*policy, "example.com", "GET", "/public/x").allowed);
+        for (const char* target :
+             {"/public/a%2Fb", "/public/a%252Fb", "/public/a\\b", "/public%2Fx", "/private;/public/x"})
+            CHECK_MESSAGE(!request(*policy, "example.com", "GET", target).allowed, target);
+        CHECK(request(*policy, "npm.example.com", "GET", "/@acme%2fname").allowed);
+        CHECK(request(*policy, "npm.example.com", "GET", "/@acme/name").allowed);
+        CHECK(!request(*policy, "npm.example.com", "GET", "/@other%2fname").allowed);
+        CHECK(!request(*policy, "npm.example.com", "GET", "/@acme%2fname%2fx").allowed);
+    }
+
+    TEST_CASE("a query key must be there once; a denied one nowhere") {
+        const auto policy = policy_of(R"(
+[[allow]]
+host  = "github.com"
+path  = "/*/*/info/refs"
+query = { service = "git-upload-pack" }
+[[allow]]
+host = "deny.example.com"
+[[deny]]
+host  = "deny.example.com"
+query = { service = "git-receive-*" }
+)");
+        const auto allowed = [&](const char* query) {
+            return request(*policy, "github.com", "GET", std::string("/acme/x/info/refs") + query).allowed;
+        };
+        CHECK(allowed("?service=git-upload-pack"));
+        CHECK(allowed("?service=git%2Dupload%2dpack"));
+        CHECK(allowed("?x=1&service=git-upload-pack"));
+        for (const char* query :
+             {"", "?", "?service", "?service=", "?service=git-receive-pack", "?Service=git-upload-pack",
+              "?service=git-upload-pack&service=git-receive-pack", "?service=git-receive-pack&service=git-upload-pack",
+              "?service=git-upload-pack;service=git-receive-pack", "?x=1;service=git-upload-pack",
+              "?service=git-upload-pack%20"})
+            CHECK_MESSAGE(!allowed(query), query);
+
+        const auto denied = [&](const char* query) {
+            return request(*policy, "deny.example.com", "GET", std::string("/") + query).reason ==
+                   Reason::denied_by_rule;
+        };
+        for (const char* query :
+             {"?service=git-receive-pack", "?service=x&service=git-receive-pack", "?a;service=git-receive-pack",
+              "?SERVICE=GIT-receive-pack", "?servic%65=git-receive-"})
+            CHECK_MESSAGE(denied(query), query);
+        CHECK(!denied("?service=git-upload-pack"));
+        CHECK(!denied(""));
+    }
+
+    TEST_CASE("other protocols need a named port beside 80 and 443, and a rule that asks nothing of a request") {
+        const auto policy = policy_of(R"(
+[[allow]]
+host = "db.example.com"
+port = [443, 5432]
+[[allow]]
+host   = "api.example.com"
+port   = 8443
+method = "GET"
+[[allow]]
+host = "pinned.example.com"
+port = 9000
+tls  = "passthrough"
+)");
+        const auto stream = [&](const char* host, std::uint16_t port) {
+            return decide_stream(*policy, {host, port}, false);
+        };
+        CHECK(stream("db.example.com", 5432).allowed);
+        CHECK(stream("db.example.com", 443).reason == Reason::needs_request);
+        CHECK(stream("db.example.com", 22).reason == Reason::no_rule);
+        CHECK(stream("api.example.com", 8443).reason == Reason::needs_request);
+        CHECK(stream("pinned.example.com", 9000).reason == Reason::needs_request);
+        CHECK(stream("evil.com", 5432).reason == Reason::no_rule);
+        CHECK(!decide_stream(*policy, {"db.example.com", 5432}, true).allowed);
+        CHECK(decide_stream(*policy, {"pinned.example.com", 9000}, true).allowed);
+    }
+
+    TEST_CASE("TLS is passed through where a rule says so, unless a deny rule needs to see the request") {
+        const auto policy = policy_of(R"(
+[[allow]]
+host = "*.example.com"
+tls  = "passthrough"
+[[allow]]
+host = "both.example.com"
+path = "/x"
+[[deny]]
+host = "watched.example.com"
+path = "/admin/**"
+[[deny]]
+host = "gone.example.com"
+)");
+        const auto tls = [&](const char* host) { return decide_stream(*policy, {host, 443}, true); };
+        CHECK(tls("a.example.com").allowed);
+        CHECK(tls("both.example.com").allowed);
+        CHECK(tls("watched.example.com").reason == Reason::needs_request);
+        CHECK(tls("watched.example.com").rule->where.line == 8);
+        CHECK(tls("gone.example.com").reason == Reason::denied_by_rule);
+        CHECK(!decide_stream(*policy, {"a.example.com", 443}, false).allowed);
+        CHECK(request(*policy, "a.example.com", "GET", "/").reason == Reason::no_rule);
+        CHECK(request(*policy, "watched.example.com", "GET", "/").reason == Reason::no_rule);
+        CHECK(request(*policy, "both.example.com", "GET", "/x").allowed);
+    }
+
+    TEST_CASE("a deny rule without a port speaks of every port, also of what hides the request") {
+        const auto policy = policy_of(R"(
+[[allow]]
+host = ["github.com", "a.example.com", "b.example.com"]
+port = [22, 443, 8443]
+[[deny]]
+host = "a.example.com"
+[[deny]]
+host = "b.example.com"
+path = "/admin/**"
+[[deny]]
+host = "github.com"
+port = 443
+path = "/admin/**"
+)");
+        CHECK(decide_stream(*policy, {"a.example.com", 22}, false).reason == Reason::denied_by_rule);
+        CHECK(decide_stream(*policy, {"b.example.com", 22}, false).reason == Reason::needs_request);
+        CHECK(decide_stream(*policy, {"github.com", 22}, false).allowed);
+        CHECK(request(*policy, "b.example.com", "GET", "/admin", 8443).reason == Reason::denied_by_rule);
+        CHECK(request(*policy, "github.com", "GET", "/admin", 8443).allowed);
+        CHECK(!may_resolve(*policy, "a.example.com"));
+        CHECK(may_resolve(*policy, "b.example.com"));
+    }
+
+    TEST_CASE("a name resolves when an allow rule names it, and its ancestors are known") {
+        const auto policy = policy_of(R"(
+[[allow]]
+host = ["*.example.com", "api.github.com", "10.0.0.0/8"]
+[[deny]]
+host = "x.denied.org"
+)");
+        CHECK(may_resolve(*policy, "a.b.example.com"));
+        CHECK(may_resolve(*policy, "api.github.com"));
+        CHECK(!may_resolve(*policy, "example.com"));
+        CHECK(!may_resolve(*policy, "github.com"));
+        CHECK(!may_resolve(*policy, "data.api.github.com"));
+        for (const char* name : {"example.com", "com", "github.com"}) CHECK(policy->has_allowed_descendant(name));
+        for (const char* name : {"api.github.com", "org", "denied.org", "a.example.com"})
+            CHECK(!policy->has_allowed_descendant(name));
+    }
+
+    TEST_CASE("addresses are matched by address and network rules only") {
+        const auto policy = policy_of(R"(
+[[allow]]
+host = ["192.0.2.1", "10.0.0.0/8", "2001:db8::/32", "*.example.com"]
+port = 443
+)");
+        for (const char* host : {"192.0.2.1", "10.9.8.7", "2001:db8::5"})
+            CHECK(request(*policy, host, "GET", "/").allowed);
+        for (const char* host : {"192.0.2.2", "11.0.0.1", "2001:db9::5"})
+            CHECK(!request(*policy, host, "GET", "/").allowed);
+    }
+
+    TEST_CASE("of several allow rules one that reaches private addresses is named") {
+        const auto policy = policy_of(R"(
+[[allow]]
+host = "*.corp.example"
+[[allow]]
+host    = "db.corp.example"
+private = true
+)");
+        CHECK(request(*policy, "db.corp.example", "GET", "/").rule->private_addresses);
+        CHECK(!request(*policy, "web.corp.example", "GET", "/").rule->private_addresses);
+    }
+
+    TEST_CASE("rules come in the order of the file, each once") {
+        const auto policy = policy_of(R"(
+[[allow]]
+host = "*.com"
+[[allow]]
+host = ["a.example.com", "*.example.com", "*.com"]
+[[allow]]
+host = "a.example.com"
+)");
+        const auto rules = policy->rules_for("a.example.com");
+        REQUIRE(rules.size() == 3);
+        CHECK(rules[0]->where.line == 2);
+        CHECK(rules[1]->where.line == 4);
+        CHECK(rules[2]->where.line == 6);
+        CHECK(policy->rules_for("com").empty());
+    }
+
+    TEST_CASE("routes and secrets belong to their hosts") {
+        const auto policy = policy_of(R"(
+[[secret]]
+name   = "a"
+host   = ["api.example.com", "*.svc.example.com"]
+header = "x-api-key"
+value  = { env = "A" }
+[[route]]
+host = "api.example.com"
+to   = "https://connector.internal:8443"
+)");
+        CHECK(policy->secrets_for("api.example.com").size() == 1);
+        CHECK(policy->secrets_for("x.svc.example.com").size() == 1);
+        CHECK(policy->secrets_for("example.com").empty());
+        CHECK(policy->secrets_for("connector.internal").empty());
+        CHECK(policy->route_for("api.example.com")->to_host == "connector.internal");
+        CHECK(policy->route_for("x.api.example.com") == nullptr);
+    }
+
+    TEST_CASE("the cost of a decision does not grow with rules for other hosts") {
+        std::vector<Rule> rules;
+        std::string error;
+        for (int i = 0; i < 10000; ++i) {
+            Rule rule;
+            rule.hosts.push_back(
+                *HostPattern::parse((i % 2 ? "*.h" : "h") + std::to_string(i) + ".example.com", error));
+            rule.paths.push_back(*PathPattern::parse("/repos/acme/**", error));
+            rules.push_back(std::move(rule));
+        }
+        const Policy policy(std::move(rules), {}, {});
+        const Target target = target_of("/repos/acme/x/issues");
+        const Destination to{"a.h4243.example.com", 443};
+        constexpr int kRounds = 20000;
+        int allowed = 0;
+        const auto start = std::chrono::steady_clock::now();
+        for (int i = 0; i < kRounds; ++i) allowed += decide_request(policy, to, {"GET", target}).allowed;
+        const auto each = (std::chrono::steady_clock::now() - start) / kRounds;
+        MESSAGE("one decision over 10,000 rules: ", std::chrono::nanoseconds(each).count(), " ns");
+        CHECK(allowed == kRounds);
+        CHECK(each < std::chrono::microseconds(50));  // a scan would take longer, sanitizers included
+    }
+
+    TEST_CASE("a decision is described in one line, with the rule's position") {
+        const auto policy = policy_of(kGithub);
+        const Destination api{"api.github.com", 443};
+        const auto said = [&](const char* method, const char* path) {
+            const Target target = target_of(path);
+            const RequestFacts facts{method, target};
+            return describe(decide_request(*policy, api, facts), api, &facts);
+        };
+        CHECK(said("GET", "/repos/acme/x") == "sallyport.toml:2 allows GET /repos/acme/x on api.github.com:443");
+        CHECK(said("POST", "/gists") == "no rule allows POST /gists on api.github.com:443");
+        CHECK(said("GET", "/repos/acme/secret?a=b") ==
+              "sallyport.toml:11 denies GET /repos/acme/secret?a=b on api.github.com:443");
+        const auto stream = [&](Destination to) { return describe(decide_stream(*policy, to, false), to, nullptr); };
+        CHECK(stream({"github.com", 22}) == "sallyport.toml:7 allows a connection to github.com:22");
+        CHECK(stream({"evil.com", 22}) == "no rule names evil.com:22");
+        CHECK(stream({"2001:db8::1", 22}) == "no rule names [2001:db8::1]:22");
+        CHECK(stream({"api.github.com", 443}).starts_with("the deny rule at sallyport.toml:11 depends on the request"));
+    }
+
+    TEST_CASE("attack: what the client sent cannot break the line or flood it") {
+        const auto policy = policy_of("");
+        const Target target = target_of("/" + std::string(5000, 'a'));
+        const RequestFacts facts{"GE\x1b[31mT\nfake log line", target};
+        const std::string said =
+            describe(decide_request(*policy, {"a.example", 443}, facts), {"a.example", 443}, &facts);
+        CHECK(said.size() < 600);
+        CHECK(said.find_first_of("\x1b\n") == std::string::npos);
+    }
+
+    TEST_CASE("the suggested rule allows the request, and not its neighbours") {
+        const auto suggestion = [](const Destination& to, const char* method, const Target& target) {
+            const RequestFacts facts{method, target};
+            return suggest_rule(to, &facts, true);
+        };
+        CHECK(suggestion({"api.github.com", 443}, "POST", target_of("/gists")) ==
+              "[[allow]]\nhost   = \"api.github.com\"\nmethod = \"POST\"\npath   = \"/gists\"\n");
+        for (const char* text :
+             {"/gists", "/a/*/b", "/**", "/@scope%2fname", "/a;b=c/d", "/a\"b\\c", "/%2525", "/", "/a?b=c"}) {
+            const Target target = target_of(text);
+            const auto policy = policy_of(suggestion({"h.example", 8443}, "GET", target));
+            CHECK_MESSAGE(request(*policy, "h.example", "GET", text, 8443).allowed, text);
+            for (const char* other : {"/a/x/b", "/a/*/b/c", "/x", "/@scope/other", "/@scope", "/a/dd"})
+                CHECK_MESSAGE(!request(*policy, "h.example", "GET", other, 8443).allowed, text, " ", other);
+            CHECK(!request(*policy, "h.example", "GET", text).allowed);
+            CHECK(!request(*policy, "h.example", "POST", text, 8443).allowed);
+        }
+        CHECK(suggest_rule({"github.com", 22}, nullptr, false) == "[[allow]]\nhost   = \"github.com\"\nport   = 22\n");
+        const auto passed = policy_of(suggest_rule({"github.com", 443}, nullptr, true));
+        CHECK(decide_stream(*passed, {"github.com", 443}, true).allowed);
+    }
+
+    TEST_CASE("where no rule could allow it, the suggestion is a comment") {
+        const Target target = target_of("/x");
+        const RequestFacts lower_case{"get", target};
+        const Target endless = target_of("/" + std::string(PathPattern::kMaxLength, 'a'));
+        const RequestFacts too_long{"GET", endless};
+        CHECK(suggest_rule({"a.example", 443}, &lower_case, true).starts_with("#"));
+        CHECK(suggest_rule({"a.example", 443}, &too_long, true).starts_with("#"));
+        CHECK(suggest_rule({"a.example", 443}, nullptr, false).starts_with("#"));
+    }
+}
