@@ -28,9 +28,10 @@ namespace sallyport::container {
 namespace {
 
 void set(std::vector<std::string>& environment, const std::vector<std::pair<std::string, std::string>>& variables) {
-    for (const auto& [key, value] : variables) {
-        std::erase_if(environment, [&](const std::string& entry) { return entry.starts_with(key + "="); });
-        environment.push_back(key + "=" + value);
+    for (const auto& variable : variables) {
+        const auto key = variable.first + "=";
+        std::erase_if(environment, [&](const std::string& entry) { return entry.starts_with(key); });
+        environment.push_back(key + variable.second);
     }
 }
 
@@ -48,13 +49,13 @@ InitPlan make_plan(const GuardedSpec& spec, bool has_terminal) {
     plan.command = spec.command;
     plan.environment = spec.environment;
     plan.directory = current_directory();
-    plan.ca_pem = spec.ca_certificate;
     plan.account = command_account(spec.environment);
     plan.user_namespace = !has_capability(CAP_SYS_ADMIN) || !has_capability(CAP_NET_ADMIN);
     plan.own_session = !has_terminal;
     plan.view = {plan.account.uid, plan.account.gid, spec.hidden, outside_unix_sockets()};
     set(plan.environment, plan.account.environment);
-    set(plan.environment, trust_environment(spec.environment));
+    plan.trust = trust_request(spec.ca_certificate, plan.environment, plan.account.uid == 0);
+    set(plan.environment, trust_environment(plan.environment));
     return plan;
 }
 
@@ -121,6 +122,10 @@ void GuardedCommand::receive_setup() {
     if (!note) throw StartupError("the sandbox was killed before it was set up");
     if (note->kind != NoteKind::ready) throw StartupError(note->payload);
     sockets_ = receive_sockets(channel_.get());
+}
+
+void GuardedCommand::withhold(const std::string& variable) {
+    send_note(channel_.get(), NoteKind::withhold, variable);
 }
 
 void GuardedCommand::release() {

@@ -40,6 +40,8 @@ public:
 
     /// Once.
     SealedSockets take_sockets() { return std::move(sockets_); }
+    /// COMMAND will not have this variable: what is known only now that secrets were read. Before release().
+    void withhold(const std::string& variable);
     /// Starts COMMAND.
     void release();
     /// Readable when COMMAND has ended, and then for good. Do not read from it.

@@ -8,9 +8,9 @@ namespace sallyport::container {
 
 /// Settings under /proc that switch user namespaces off; nullopt where the kernel does not have the setting.
 struct NamespaceSettings {
-    std::optional<long> unprivileged_clone;  ///< kernel.unprivileged_userns_clone (Debian): 0 = off
-    std::optional<long> max_namespaces;      ///< user.max_user_namespaces: 0 = off
-    std::optional<long> apparmor_restricts;  ///< kernel.apparmor_restrict_unprivileged_userns (Ubuntu): 1 = on
+    std::optional<long> unprivileged_clone{};  ///< kernel.unprivileged_userns_clone (Debian): 0 = off
+    std::optional<long> max_namespaces{};      ///< user.max_user_namespaces: 0 = off
+    std::optional<long> apparmor_restricts{};  ///< kernel.apparmor_restrict_unprivileged_userns (Ubuntu): 1 = on
     bool system_calls_filtered = false;      ///< Seccomp in /proc/self/status is not 0: a container
 };
 

@@ -27,7 +27,6 @@
 #include "container/root_view.hpp"
 #include "container/seal.hpp"
 #include "container/socket_handover.hpp"
-#include "container/trust_install.hpp"
 #include "gateway/base/startup_error.hpp"
 
 namespace sallyport::container {
@@ -97,7 +96,7 @@ void set_up(const InitPlan& plan, int channel) {
     own_mounts(plan.user_namespace);
     auto sockets = seal_namespace();
     prepare_mounts(plan.view);
-    install_trust(plan.ca_pem, plan.environment, plan.account.uid == 0);
+    install_trust(plan.trust);
     if (plan.account.uid == 0) restrict_root_view();
     finish_mounts(plan.directory);
 
@@ -147,6 +146,18 @@ void pass_on(pid_t command, const Note& note) {
     if (note.kind == NoteKind::signal && number > 0) ::kill(command, number);
 }
 
+/// Takes the gateway's last words about the environment; returns when COMMAND may start.
+void wait_for_release(InitPlan& plan, int channel) {
+    while (true) {
+        const auto note = receive_note(channel);
+        if (!note) ::_exit(kSetupFailed);
+        if (note->kind == NoteKind::go) return;
+        const auto entry = note->payload + "=";
+        if (note->kind == NoteKind::withhold)
+            std::erase_if(plan.environment, [&](const std::string& e) { return e.starts_with(entry); });
+    }
+}
+
 [[noreturn]] void supervise(pid_t command, const ChildSignal& child_signal, int channel) {
     while (true) {
         pollfd sources[] = {{child_signal.fd(), POLLIN, 0}, {channel, POLLIN, 0}};
@@ -168,11 +179,10 @@ void pass_on(pid_t command, const Note& note) {
 
 }  // namespace
 
-void run_init(const InitPlan& plan, UniqueFd channel) {
+void run_init(InitPlan plan, UniqueFd channel) {
     try {
         set_up(plan, channel.get());
-        const auto note = receive_note(channel.get());
-        if (!note || note->kind != NoteKind::go) ::_exit(kSetupFailed);
+        wait_for_release(plan, channel.get());
         const ChildSignal child_signal;
         const pid_t command = ::fork();
         if (command < 0) throw system_error("cannot start the command", errno);

@@ -8,6 +8,7 @@
 
 #include "container/account.hpp"
 #include "container/sandbox_mounts.hpp"
+#include "container/trust_install.hpp"
 #include "gateway/base/unique_fd.hpp"
 
 namespace sallyport::container {
@@ -16,7 +17,7 @@ struct InitPlan {
     std::vector<std::string> command;      ///< not empty
     std::vector<std::string> environment;  ///< "KEY=VALUE", complete
     std::string directory;                 ///< current directory of COMMAND
-    std::string ca_pem;
+    TrustRequest trust;
     Account account;
     SandboxView view;
     bool user_namespace = false;  ///< ids are mapped by the gateway on request
@@ -25,6 +26,6 @@ struct InitPlan {
 
 /// Runs in the process that clone(2) made, as a copy of the gateway's memory; never returns, throws nothing. Every
 /// failure until `ready` goes over `channel` as NoteKind::failed. When the gateway's end closes, the sandbox ends.
-[[noreturn]] void run_init(const InitPlan& plan, UniqueFd channel);
+[[noreturn]] void run_init(InitPlan plan, UniqueFd channel);
 
 }  // namespace sallyport::container

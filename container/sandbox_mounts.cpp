@@ -168,9 +168,13 @@ void prepare_mounts(const SandboxView& view) {
     for (const auto& mount : mounts)
         if (mount.type == "proc" && !is_within(mount.point, "/proc")) mask(mount.point, empty);
     for (const auto* device : kOutsideDevices) mask(device, empty);
+    // A socket that nobody listens on: "connection refused", as after the end of the program behind it.
+    const auto closed = in_guard_directory("closed");
+    if (::mknod(closed.c_str(), S_IFSOCK | 0666, 0) != 0 || ::chmod(closed.c_str(), 0666) != 0)
+        throw system_error("cannot create " + closed, errno);
     for (const auto& socket : view.sockets)
         if (struct stat info{}; ::lstat(socket.c_str(), &info) == 0 && S_ISSOCK(info.st_mode))
-            mask_everywhere(mounts, fs::canonical(socket).string(), empty);
+            mask_everywhere(mounts, fs::canonical(socket).string(), closed);
     hide(mounts, view.hidden);
 }
 

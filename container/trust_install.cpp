@@ -145,30 +145,39 @@ void replace(const TrustPlan::Replacement& target, const char* source) {
     }
 }
 
-std::string merged_bundle(const TrustPlan& plan, const std::string& ca_pem, std::span<const std::string> environment) {
+std::string merged_bundle(const TrustPlan& plan, const TrustRequest& request) {
     std::string bundle;
     if (!plan.base_bundle.empty()) bundle = read_file(plan.base_bundle).value_or("");
-    for (const auto& path : own_bundles(environment)) {
+    for (const auto& path : request.extra) {
         std::error_code error;
         if (fs::canonical(path, error) == plan.base_bundle || error) continue;
         append_pem(bundle, certificate_blocks(read_file(path).value_or("")));
     }
-    append_pem(bundle, ca_pem);
+    append_pem(bundle, request.ca_pem);
     return bundle;
 }
 
 }  // namespace
 
-void install_trust(const std::string& ca_pem, std::span<const std::string> environment, bool writable) {
-    const auto plan = plan_trust(
-        look_up(trust_candidates(environment_value(environment, "HOME"), environment_value(environment, "JAVA_HOME"))));
+TrustRequest trust_request(const std::string& ca_pem, std::span<const std::string> environment, bool writable) {
+    return {ca_pem,
+            environment_value(environment, "HOME"),
+            environment_value(environment, "JAVA_HOME"),
+            own_bundles(environment),
+            own_node_extra(environment),
+            writable};
+}
+
+void install_trust(const TrustRequest& request) {
+    const auto& ca_pem = request.ca_pem;
+    const auto plan = plan_trust(look_up(trust_candidates(request.home, request.java_home)));
     const auto hash = subject_hash(ca_pem);
-    const auto bundle = merged_bundle(plan, ca_pem, environment);
+    const auto bundle = merged_bundle(plan, request);
 
     write_file(kCaFile, ca_pem, 0444);
     write_file(kBundleFile, bundle, 0444);
-    if (const auto extra = own_node_extra(environment); !extra.empty()) {
-        std::string both = certificate_blocks(read_file(extra).value_or(""));
+    if (!request.node_extra.empty()) {
+        std::string both = certificate_blocks(read_file(request.node_extra).value_or(""));
         append_pem(both, ca_pem);
         write_file(kNodeExtraFile, both, 0444);
     }
@@ -182,7 +191,7 @@ void install_trust(const std::string& ca_pem, std::span<const std::string> envir
     }
     for (const auto& target : plan.bundles) replace(target, kBundleFile);
     for (const auto& target : plan.java_stores) replace(target, kJavaStoreFile);
-    if (!writable)
+    if (!request.writable)
         for (const auto& clone : plan.clones) make_read_only(clone.directory);
 }
 

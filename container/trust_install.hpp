@@ -3,12 +3,23 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 namespace sallyport::container {
 
-/// Call in the sandbox's own mount namespace, with kGuardDirectory present and writable. `environment` is COMMAND's:
-/// HOME, JAVA_HOME and the user's own certificate variables count. `writable`: COMMAND is root, whose package manager
-/// may rebuild the system's bundle (our CA is among its anchors, so that it stays trusted). Throws StartupError.
-void install_trust(const std::string& ca_pem, std::span<const std::string> environment, bool writable);
+struct TrustRequest {
+    std::string ca_pem;
+    std::string home, java_home;     ///< COMMAND's; may be empty
+    std::vector<std::string> extra;  ///< own_bundles(): files of the user that stay trusted
+    std::string node_extra;          ///< own_node_extra()
+    bool writable = false;  ///< COMMAND is root, whose package manager may rebuild the system's bundle; our CA is among
+                            ///< its anchors, so that it stays trusted
+};
+
+/// `environment`: COMMAND's before trust_environment() is applied to it.
+TrustRequest trust_request(const std::string& ca_pem, std::span<const std::string> environment, bool writable);
+
+/// Call in the sandbox's own mount namespace, with kGuardDirectory present and writable. Throws StartupError.
+void install_trust(const TrustRequest& request);
 
 }  // namespace sallyport::container

@@ -41,13 +41,18 @@ container::GuardedSpec guarded_spec(const RunOptions& options, const policy::Pol
                                     const std::string& ca_pem) {
     container::GuardedSpec spec;
     spec.command = options.command;
-    spec.environment = own_environment();
-    for (const auto& secret : policy.secrets())
-        if (secret.value.env)
-            std::erase_if(spec.environment, [&](const std::string& e) { return e.starts_with(*secret.value.env + "="); });
+    spec.environment = secrets::without_sources(own_environment(), policy.secrets());
     spec.ca_certificate = ca_pem;
     spec.hidden = hidden_paths(policy, state);
     return spec;
+}
+
+/// What else carries a secret's value, or points to a proxy, can be told only now that the values are known.
+void withhold_variables(container::GuardedCommand& command, const secrets::Store& store, bool quiet) {
+    for (const auto& withheld : secrets::to_withhold(own_environment(), store.all())) {
+        command.withhold(withheld.variable);
+        if (!quiet) fmt::print(stderr, "sallyport: withheld from the command: {} ({})\n", withheld.variable, withheld.why);
+    }
 }
 
 /// From here on this process holds secrets and serves: no core, no debugger, and descriptors for many connections.
@@ -84,21 +89,14 @@ void run(const RunOptions& options) {
     harden();
     const auto authority = tls::Authority::load_or_create(state);
     const session::Rules rules{policy, std::make_shared<secrets::Store>(policy)};
-    const auto environment = secrets::sandbox_environment(own_environment(), rules.secrets->all());
-    for (const auto& withheld : environment.withheld)
-        if (!options.quiet) fmt::print(stderr, "sallyport: withheld from the command: {}\n", withheld);
-
-    int status = 0;
-    std::string summary;
-    {
-        audit::Audit audit(options.audit_file);
-        boost::asio::io_context io(1);
-        Proxy proxy(io, rules, authority, audit, command.take_sockets());
-        serve(io, proxy, command);
-        status = command.finish();
-        summary = audit.summary();
-    }
-    if (!options.quiet) fmt::print(stderr, "{}", summary);
+    withhold_variables(command, *rules.secrets, options.quiet);
+    std::optional<audit::Audit> audit(options.audit_file);
+    boost::asio::io_context io(1);
+    Proxy proxy(io, rules, authority, *audit, command.take_sockets());
+    serve(io, proxy, command);
+    const int status = command.finish();
+    if (!options.quiet) fmt::print(stderr, "{}", audit->summary());
+    audit.reset();   // the log is on disk
     end_like(status);
 }
 

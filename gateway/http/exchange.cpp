@@ -72,7 +72,8 @@ Task<void> Exchange::upload() {
         const bool as_is = head_.body.kind == Framing::length && pieces->size() == 1;
         if (!as_is) append_body(out, head_.body.kind, *pieces);
         if (request_.message_done()) append_body_end(out, head_.body.kind, request_.trailers());
-        const auto sent = as_is ? co_await origin_.stream.write(pieces->front()) : co_await origin_.stream.write(out);
+        const std::string_view direct = as_is ? pieces->front() : std::string_view();
+        const auto sent = co_await origin_.stream.write(out, direct);
         // An origin that stops reading says why in its response; the download decides.
         if (!sent || abandoned_) co_return Result<void>{};
         outcome_.request_bytes += total(*pieces);
@@ -130,7 +131,8 @@ Task<void> Exchange::pass_body(std::string& out, Framing framing) {
         const bool as_is = framing != Framing::chunked && pieces->size() == 1;
         if (!as_is) append_body(out, framing, *pieces);
         if (done) append_body_end(out, framing, origin_.reader.trailers());
-        auto sent = co_await client_.write(out, as_is ? pieces->front() : std::string_view{});
+        const std::string_view direct = as_is ? pieces->front() : std::string_view();
+        auto sent = co_await client_.write(out, direct);
         if (!sent) co_return sent;
         outcome_.response_bytes += total(*pieces);
         if (done) co_return Result<void>{};

@@ -53,7 +53,8 @@ public:
     bool message_done() const { return parser_->done(); }
     /// Trailers of the message that is done.
     wire::Fields& trailers() { return parser_->trailers(); }
-    bool has_buffered_input() const { return !buffer_.empty(); }
+    /// Bytes came that are no part of the messages read so far.
+    bool has_buffered_input() const { return buffer_.data().size() > used_; }
 
 private:
     net::Task<void> fill();

@@ -1,7 +1,6 @@
 #include "gateway/secrets/environment.hpp"
 
 #include <algorithm>
-#include <optional>
 
 #include "gateway/wire/http_fields.hpp"
 
@@ -20,38 +19,38 @@ bool holds(std::string_view text, std::string_view secret) {
     return secret.size() < kShort ? text == secret : text.find(secret) != std::string_view::npos;
 }
 
-const BoundSecret* source_of(std::span<const BoundSecret> secrets, std::string_view key) {
-    const auto found = std::find_if(secrets.begin(), secrets.end(),
-                                    [&](const BoundSecret& secret) { return secret.rule.value.env == key; });
-    return found == secrets.end() ? nullptr : &*found;
-}
-
 }  // namespace
 
-SandboxEnvironment sandbox_environment(std::span<const std::string> environment, std::span<const BoundSecret> secrets) {
-    SandboxEnvironment result;
+std::vector<std::string> without_sources(std::span<const std::string> environment,
+                                         std::span<const policy::SecretRule> secrets) {
+    std::vector<std::string> out(environment.begin(), environment.end());
+    for (const auto& secret : secrets) {
+        if (!secret.value.env) continue;
+        const auto key = *secret.value.env + "=";
+        const auto removed = std::erase_if(out, [&](const std::string& entry) { return entry.starts_with(key); });
+        if (removed > 0 && secret.placeholder) out.push_back(key + *secret.placeholder);
+    }
+    return out;
+}
+
+std::vector<Withheld> to_withhold(std::span<const std::string> environment, std::span<const BoundSecret> secrets) {
+    std::vector<Withheld> out;
     for (const auto& variable : environment) {
         const auto equals = variable.find('=');
         if (equals == std::string::npos) continue;
         const std::string key = variable.substr(0, equals);
-        if (const auto* secret = source_of(secrets, key)) {
-            if (secret->rule.placeholder)
-                result.variables.push_back(key + "=" + *secret->rule.placeholder);
-            else
-                result.withheld.push_back(key + " (secret " + secret->rule.name + ")");
-            continue;
-        }
+        const bool is_source = std::any_of(secrets.begin(), secrets.end(),
+                                           [&](const BoundSecret& secret) { return secret.rule.value.env == key; });
+        if (is_source) continue;
         const auto held = std::find_if(secrets.begin(), secrets.end(), [&](const BoundSecret& secret) {
             return holds(std::string_view(variable).substr(equals + 1), secret.value.reveal());
         });
         if (held != secrets.end())
-            result.withheld.push_back(key + " (contains secret " + held->rule.name + ")");
+            out.push_back({key, "contains secret " + held->rule.name});
         else if (is_proxy_variable(key))
-            result.withheld.push_back(key + " (a proxy)");
-        else
-            result.variables.push_back(variable);
+            out.push_back({key, "a proxy"});
     }
-    return result;
+    return out;
 }
 
 }  // namespace sallyport::secrets

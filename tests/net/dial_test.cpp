@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <iterator>
 #include <optional>
 
 #include "gateway/base/unique_fd.hpp"
@@ -82,6 +84,10 @@ int option(Socket& socket, int level, int name) {
     socklen_t size = sizeof value;
     REQUIRE(::getsockopt(socket.native_handle(), level, name, &value, &size) == 0);
     return value;
+}
+
+long open_files() {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
 }
 
 std::string peer(const Result<Socket>& socket) {
@@ -201,9 +207,11 @@ TEST_CASE("dial: nobody listens, nobody answers, no such name: three errors that
     Listener hanging("127.0.0.7");
     hanging.fill();
     const auto before = Clock::now();
+    const long open_before = open_files();
     const auto late = world.dial("127.0.0.7", hanging.port(), {true, nullptr}, 100ms);
     REQUIRE_FALSE(late.has_value());
     CHECK(late.error().kind == ErrorKind::timed_out);
+    CHECK(open_files() == open_before);  // the attempt does not go on behind our back
     CHECK(Clock::now() - before < 1500ms);
 
     const auto unresolved = world.dial("missing.example", 443);

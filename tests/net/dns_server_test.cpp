@@ -273,12 +273,14 @@ TEST_CASE("dns server: a new policy counts from the next question on") {
 }
 
 TEST_CASE("dns server: stopped, nothing is answered and no coroutine is left") {
-    Fixture fixture;
+    Fixture fixture({.connections = 64, .message_deadline = std::chrono::seconds(20)});
     const auto tcp = fixture.connect(SOCK_STREAM);
     send_all(tcp, framed(query("a.example.com")));
     receive_message(tcp);
     const auto udp = fixture.connect(SOCK_DGRAM);
+    const auto started = std::chrono::steady_clock::now();
     fixture.stop();
+    CHECK(std::chrono::steady_clock::now() - started < std::chrono::seconds(10));  // and not at the deadline
     CHECK(closed(tcp));
     send_all(udp, query("a.example.com"));
     char byte = 0;

@@ -1,8 +1,10 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +19,7 @@
 #include <filesystem>
 #include <string>
 
+#include "container/files.hpp"
 #include "tests/support/guarded_run.hpp"
 #include "tests/support/netns_fixture.hpp"
 
@@ -64,6 +67,28 @@ public:
 
 private:
     std::string path_;
+};
+
+/// A folder with a secret file, a link to it, and a directory with a secret: all of them to be hidden.
+class Hidden {
+public:
+    explicit Hidden(bool nobody) : folder_("/tmp"), nobody_(nobody) {
+        std::filesystem::create_directory(path() + "/state");
+        container::write_file(path() + "/key", "the-real-secret", 0644);
+        container::write_file(path() + "/state/ca.key", "the-real-secret", 0644);
+        std::filesystem::create_symlink("key", path() + "/link");
+        if (nobody && ::chown(path().c_str(), 65534, 65534) != 0) throw std::runtime_error("chown");
+    }
+    const std::string& path() const { return folder_.path(); }
+    GuardedOptions options() const {
+        auto options = as(nobody_);
+        options.hidden = {{path() + "/link", "placeholder"}, {path() + "/state", ""}, {"/does/not/exist", ""}};
+        return options;
+    }
+
+private:
+    TempFolder folder_;
+    bool nobody_;
 };
 
 UniqueFd unix_socket(const std::string& path, bool listening) {
@@ -194,7 +219,7 @@ TEST_CASE("isolation: the gateway and the init process are out of reach") {
         }
         CHECK_MESSAGE(outcome.says("alive: ok"), outcome.output);
         const auto search =
-            run_script("cat /proc/*/environ /proc/*/cmdline 2>/dev/null | grep -c the-real-secret", options);
+            run_script("cat /proc/*/environ /proc/*/cmdline 2>/dev/null | grep -c 'the-real-secre[t]'", options);
         CHECK(search.output == "0\n");
     }
 }
@@ -218,8 +243,9 @@ TEST_CASE("isolation: a root command finds the kernel's own files read-only and 
     const auto outcome = run_script(
         "for f in /proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe /proc/sysrq-trigger "
         "/sys/kernel/uevent_helper;"
-        " do [ -e $f ] && { : >>$f; } 2>/dev/null && echo BAD $f; done;"
-        "find /sys/fs/cgroup -name release_agent -exec sh -c ': >>$1' _ {} \\; 2>/dev/null && echo found;"
+        " do (true <>$f) 2>/dev/null && echo BAD $f; done;"
+        "for f in /sys/fs/cgroup/release_agent /sys/fs/cgroup/*/release_agent; do (true <>$f) 2>/dev/null && echo BAD "
+        "$f; done;"
         "find /dev -xdev -type b; mkdir /sys/fs/cgroup/x 2>/dev/null && echo BAD cgroup; echo end");
     CHECK_MESSAGE(outcome.says("end\n"), outcome.output);
     CHECK_FALSE_MESSAGE(outcome.says("BAD"), outcome.output);
@@ -260,49 +286,77 @@ TEST_CASE("isolation: unix sockets of programs outside cannot be reached") {
 
 TEST_CASE("isolation: hidden files show what they are told to, hidden directories nothing") {
     for (const bool nobody : each_user()) {
-        const TempFolder temp("/tmp");
-        std::filesystem::create_directory(temp.path() + "/state");
-        for (const auto* name : {"/key", "/state/ca.key"}) {
-            auto* file = std::fopen((temp.path() + name).c_str(), "w");
-            std::fputs("the-real-secret", file);
-            std::fclose(file);
-        }
-        std::filesystem::create_symlink("key", temp.path() + "/link");
-        auto options = as(nobody);
-        options.hidden = {
-            {temp.path() + "/link", "placeholder"}, {temp.path() + "/state", ""}, {"/does/not/exist", ""}};
-        const auto outcome = run_script(
-            "cd " + temp.path() + "; cat key link; ls -A state | wc -l; grep -rc real . | grep -v :0", options);
+        const Hidden hidden(nobody);
+        const auto outcome =
+            run_script("cd " + hidden.path() + "; cat key link; ls -A state | wc -l; grep -rc real . | grep -v :0",
+                       hidden.options());
         CHECK_MESSAGE(outcome.output == "placeholderplaceholder0\n", outcome.output);
+    }
+}
 
-        // Neither can it be moved away, nor uncovered by root of a nested user namespace.
-        const auto attack = run_script(
-            "cd " + temp.path() +
-                "; unset BAD; "
-                "attack() { umount $PWD/key; umount $PWD/state; umount -l $PWD/state; umount /proc; umount /run; "
-                "umount -l /run;"
-                " mkdir -p /tmp/sallyport-view && mount --bind / /tmp/sallyport-view; mount --bind $PWD "
-                "/tmp/sallyport-view;"
-                " mount -o remount,bind,rw /run/sallyport; mount -t tmpfs none /mnt; mount --rbind $PWD /mnt; umount "
-                "/mnt/state;"
-                " mv state moved; rm -f key; rmdir state; cat $PWD/key; ls -A $PWD/state $PWD/moved /mnt/state; }; "
-                "attack; mv $PWD $PWD.moved; cat $PWD.moved/key; mv $PWD.moved $PWD;"
-                "export -f attack 2>/dev/null; echo nested; unshare -Urm sh -c \"cd $PWD; id -u; "
-                "umount $PWD/key; umount -l $PWD/state; umount -l /run; umount -l /proc; mkdir -p /mnt; mount -t tmpfs "
-                "none /mnt &&"
-                " echo nested root works; mkdir /mnt/a /mnt/b; mount --bind / /mnt/a; mount --bind $PWD /mnt/b; mount "
-                "--rbind $PWD /mnt/b &&"
-                " umount -l /mnt/b/state; cat /mnt/b/key $PWD/key; ls -A /mnt/a /mnt/b/state $PWD/state; "
-                "mount -o remount,bind,rw /run/sallyport && echo BAD\"; rmdir /tmp/sallyport-view; grep -rs "
-                "the-real-secret " +
-                temp.path() + "; ls -d /run/dbus /run/systemd; echo end",
+TEST_CASE("isolation: what is hidden cannot be moved away, covered sockets neither") {
+    for (const bool nobody : each_user()) {
+        const Hidden hidden(nobody);
+        const auto outcome =
+            run_script("cd " + hidden.path() +
+                           "; umount $PWD/key $PWD/state; umount -l $PWD/state; umount -l /proc; umount -l /run;"
+                           "mv state moved; rm -rf key state; mv key moved; ln key key2; cp key key3;"
+                           "mv $PWD ${PWD}x && cd ${PWD}x && cat key; cat */*; grep -rs the-real . ;"
+                           "ls -A state moved; cd /; mv " +
+                           hidden.path() + "x " + hidden.path() + "; echo end",
+                       hidden.options());
+        CHECK_MESSAGE(outcome.says("placeholder"), outcome.output);
+        CHECK_MESSAGE(outcome.says("end\n"), outcome.output);
+        CHECK_FALSE_MESSAGE(outcome.says("the-real-secret"), outcome.output);
+        CHECK_FALSE_MESSAGE(outcome.says("ca.key"), outcome.output);
+    }
+}
+
+TEST_CASE("isolation: root of a nested user namespace uncovers nothing") {
+    for (const bool nobody : each_user()) {
+        const Hidden hidden(nobody);
+        auto options = hidden.options();
+        options.environment.push_back("D=" + hidden.path());
+        const auto outcome = run_guarded(
+            {"unshare", "-Urm", "sh", "-c",
+             // It has the power to mount...
+             "id -u; mount -t tmpfs none /mnt && mkdir /mnt/a /mnt/b /mnt/c && echo can mount;"
+             // ...but neither to take a cover off,
+             "for m in $D/key $D/state /run /run/sallyport /proc; do umount $m && echo BAD $m; umount -l $m && echo "
+             "BAD $m; done;"
+             "mount -o remount,bind,rw /run/sallyport && echo BAD; mount --move $D/state /mnt/c && echo BAD;"
+             // ...nor to look at the file system without the covers,
+             "mount --bind / /mnt/a && echo BAD; mount --bind $D /mnt/b && echo BAD;"
+             // ...nor to take them off a copy.
+             "mount --rbind $D /mnt/c && echo copied; umount /mnt/c/key && echo BAD; umount -l /mnt/c/state && echo "
+             "BAD;"
+             "cat /mnt/*/key $D/key; ls -A /mnt/a /mnt/b /mnt/c/state $D/state; grep -rs the-real-secret $D /mnt; "
+             "ls -d /run/systemd; echo end"},
             options);
-        CHECK_MESSAGE(attack.says("nested root works"), attack.output);
-        CHECK_MESSAGE(attack.says("placeholder"), attack.output);
-        CHECK_MESSAGE(attack.says("end\n"), attack.output);
-        CHECK_FALSE_MESSAGE(attack.says("the-real-secret"), attack.output);
-        CHECK_FALSE_MESSAGE(attack.says("ca.key"), attack.output);
-        CHECK_FALSE_MESSAGE(attack.says("BAD"), attack.output);
-        CHECK_FALSE_MESSAGE(attack.says("\n/run/systemd\n"), attack.output);
+        CHECK_MESSAGE(outcome.output.starts_with("0\ncan mount\n"), outcome.output);
+        CHECK_MESSAGE(outcome.says("copied\n"), outcome.output);
+        CHECK_MESSAGE(outcome.says("placeholderplaceholder"), outcome.output);
+        CHECK_MESSAGE(outcome.says("end\n"), outcome.output);
+        CHECK_FALSE_MESSAGE(outcome.says("the-real-secret"), outcome.output);
+        CHECK_FALSE_MESSAGE(outcome.says("ca.key"), outcome.output);
+        CHECK_FALSE_MESSAGE(outcome.says("BAD"), outcome.output);
+        CHECK_FALSE_MESSAGE(outcome.says("\n/run/systemd\n"), outcome.output);
+    }
+}
+
+TEST_CASE("isolation: a hidden file is hidden under every name that a bind mount gives it") {
+    if (::geteuid() != 0) return skip("only root can make a bind mount for the test");
+    for (const bool nobody : each_user()) {
+        const Hidden hidden(nobody);
+        const TempFolder alias("/tmp");
+        auto options = hidden.options();
+        options.before_start = [&] {
+            if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+                ::mount(hidden.path().c_str(), alias.path().c_str(), nullptr, MS_BIND, nullptr) != 0)
+                ::_exit(1);
+        };
+        const auto outcome =
+            run_script("cat " + alias.path() + "/key; ls -A " + alias.path() + "/state; echo end", options);
+        CHECK_MESSAGE(outcome.output == "placeholderend\n", outcome.output);
     }
 }

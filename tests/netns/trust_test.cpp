@@ -51,9 +51,9 @@ TEST_CASE("trust: what the user's own variables name stays trusted, but nothing 
         auto options = as(nobody);
         options.environment.push_back("SSL_CERT_FILE=" + file);
         options.environment.push_back("NODE_EXTRA_CA_CERTS=" + file);
-        const auto outcome = run_script("cat $SSL_CERT_FILE; echo; echo ==; cat $NODE_EXTRA_CA_CERTS", options);
+        const auto outcome = run_script("cat $SSL_CERT_FILE; echo; echo @@@; cat $NODE_EXTRA_CA_CERTS", options);
         ::unlink(file.c_str());
-        const auto half = outcome.output.find("==");
+        const auto half = outcome.output.find("@@@");
         REQUIRE(half != outcome.output.npos);
         for (const auto& part : {outcome.output.substr(0, half), outcome.output.substr(half)}) {
             CHECK(part.find(own) != part.npos);
@@ -66,11 +66,14 @@ TEST_CASE("trust: what the user's own variables name stays trusted, but nothing 
 TEST_CASE("trust: OpenSSL finds our CA by the directory alone") {
     if (!has_program("openssl") || !std::filesystem::is_directory("/etc/ssl/certs"))
         return skip("no openssl program or no /etc/ssl/certs");
-    const std::string verify =
-        "openssl verify -no_check_time -no-CAfile -no-CAstore -CApath /etc/ssl/certs /run/sallyport/ca.pem";
+    const auto verify = [](const std::string& directory, bool nobody) {
+        return run_script(
+            "openssl verify -no_check_time -no-CAfile -no-CAstore -CApath " + directory + " /run/sallyport/ca.pem",
+            as(nobody));
+    };
     for (const bool nobody : each_user()) {
-        CHECK(run_script(verify, as(nobody)).says("/run/sallyport/ca.pem: OK"));
-        CHECK_FALSE(run_script(verify + " -CApath /nonexistent", as(nobody)).says(": OK"));
+        CHECK(verify("/etc/ssl/certs", nobody).says("/run/sallyport/ca.pem: OK"));
+        CHECK_FALSE(verify("/usr", nobody).says(": OK"));
         // A certificate that was there is still found.
         CHECK(run_script("ls /etc/ssl/certs | wc -l", as(nobody)).output != "2\n");
     }
@@ -97,7 +100,7 @@ TEST_CASE("trust: a package manager inside rebuilds the bundle with our CA in it
     const auto outcome = run_script(
         "update-ca-certificates >/dev/null 2>&1 && openssl crl2pkcs7 -nocrl -certfile "
         "/etc/ssl/certs/ca-certificates.crt |"
-        " openssl pkcs7 -print_certs -noout | grep -c 'CN = Sallyport test CA'");
+        " openssl pkcs7 -print_certs -noout | grep -c 'subject=CN = Sallyport test CA'");
     CHECK_MESSAGE(outcome.output == "1\n", outcome.output);
     CHECK_FALSE(std::filesystem::exists("/usr/local/share/ca-certificates/sallyport-ca.crt"));
 }

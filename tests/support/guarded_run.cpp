@@ -57,8 +57,7 @@ int serve(std::vector<std::string> command, const GuardedOptions& options) {
     if (options.as_nobody) become_nobody();
     auto guarded = container::GuardedCommand::start({std::move(command), options.environment, kTestCa, options.hidden});
     const auto sockets = guarded.take_sockets();
-    guarded.release();
-    options.after_release(guarded);
+    options.serve(guarded);
     return guarded.finish();
 }
 

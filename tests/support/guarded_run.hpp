@@ -20,8 +20,9 @@ struct GuardedOptions {
     std::string directory = "/";
     std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/nonexistent"};
     std::vector<container::HiddenPath> hidden;
-    std::function<void()> before_start = [] {};                                    ///< in the gateway's process
-    std::function<void(container::GuardedCommand&)> after_release = [](auto&) {};  ///< in the gateway's process
+    /// Both run in the gateway's process. The second one has the sandbox ready and starts COMMAND.
+    std::function<void()> before_start = [] {};
+    std::function<void(container::GuardedCommand&)> serve = [](auto& command) { command.release(); };
 };
 
 /// The gateway's process, under way. Killed and reaped at the latest in the destructor.

@@ -97,6 +97,11 @@ bool WirePeer::silent_for(int milliseconds) {
     return buffer_.empty() && ::poll(&fd, 1, milliseconds) == 0;
 }
 
+bool WirePeer::writable_within(int milliseconds) {
+    pollfd fd{fd_.get(), POLLOUT, 0};
+    return ::poll(&fd, 1, milliseconds) == 1;
+}
+
 bool WirePeer::closed() { return buffer_.empty() && !fill(); }
 
 std::pair<UniqueFd, UniqueFd> connected_pair() {

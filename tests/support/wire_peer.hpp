@@ -33,6 +33,8 @@ public:
     /// True when nothing came for `milliseconds`: for asserting that something does not happen.
     bool silent_for(int milliseconds);
     bool closed();
+    /// False when the other side takes nothing for `milliseconds`.
+    bool writable_within(int milliseconds);
     int fd() const { return fd_.get(); }
 
 private:
@@ -53,8 +55,8 @@ public:
     int connections() const { return connections_; }
 
 private:
+    std::uint16_t port_ = 0;   // set by the next one's initialiser
     UniqueFd listener_;
-    std::uint16_t port_ = 0;
     std::atomic<int> connections_ = 0;
     std::atomic<bool> ending_ = false;
     std::function<void(WirePeer&)> serve_;

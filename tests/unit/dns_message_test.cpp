@@ -84,6 +84,9 @@ TEST_CASE("dns query: compression is refused, loops included") {
     CHECK(refused_with(head({}) + Bytes{0xc0, 12} + kInA, DnsRcode::format_error));
     CHECK(refused_with(head({}) + Bytes{1, 'a', 0xc0, 12} + kInA, DnsRcode::format_error));
     CHECK(refused_with(head({}) + Bytes{0x40, 'a', 0} + kInA, DnsRcode::format_error));
+    for (const std::size_t size : {64, 128, 192})
+        CHECK(refused_with(head({}) + Bytes{static_cast<std::uint8_t>(size)} + Bytes(size, 'a') + Bytes{0} + kInA,
+                           DnsRcode::format_error));
 }
 
 TEST_CASE("dns query: names of more than 255 bytes are refused") {

@@ -111,6 +111,8 @@ TEST_SUITE("explain") {
         CHECK(has(explain(*policy, "", "http://a.example/", error), "not put in: the connection is not encrypted"));
         CHECK(has(explain(*policy, "", "https://a.example/", error), "s (sallyport.toml:3), put into x-a"));
         CHECK(!has(explain(*policy, "", "https://a.example/", error), "VARIABLE"));
+        // The route makes the way out encrypted, whatever the client speaks.
+        CHECK(has(explained("", "http://api.github.com/user"), "github (sallyport.toml:19), put into authorization"));
     }
 
     TEST_CASE("a target without a single meaning is denied, with the reason") {

@@ -258,15 +258,13 @@ to   = "http://[2001:db8::1]"
     }
 
     TEST_CASE("text outside ASCII stands in quotes and comments, and nowhere else") {
-        // With toml++ 3.3 the last of these was undefined behaviour.
+        // In toml++ 3.3 some of these are undefined behaviour: see document.cpp.
         CHECK(mistakes_of("\xef\xbb\xbf# caf\xc3\xa9 '\n[[allow]] # \xe2\x82\xac\nhost='a.example'\n"
                           "path=[\"/\\\"caf\xc3\xa9\", '/\xc3\xa9', \"\"\"/\xc3\xa9\"\"\", '''/\xc3\xa9''']\n")
                   .empty());
         for (const char* text :
              {"x = \xc7\xb9\n", "\xc7\xb9 = 1\n", "\xc7\xb9", "x = ''\xc7\xb9\n", "x = '\xc3\xa9\n\xc7\xb9"})
             CHECK(!mistakes_of(text).empty());
-        CHECK(mistakes_of("# \xc3\xa9\nx='\xc3\xa9' \xc7\xb9").front() ==
-              "p.toml:2:7: characters outside ASCII stand in quotes or comments only");
     }
 
     TEST_CASE("all mistakes are told, in the order of the text") {
