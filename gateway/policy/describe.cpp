@@ -73,7 +73,7 @@ std::string describe(const Verdict& verdict, const Destination& to, const Reques
         case Reason::denied_by_rule:
             return line + " denies " + subject(to, request);
         case Reason::no_rule:
-            return "no rule names " + authority(to) + (request ? " for requests" : "");
+            return "no rule names " + authority(to);
         case Reason::no_rule_for_request:
             return "no rule allows " + subject(to, request);
         case Reason::needs_request:
