@@ -18,8 +18,9 @@ class Proxy {
 public:
     Proxy(boost::asio::io_context&, const session::Rules&, const tls::Authority&, audit::Audit&, container::SealedSockets);
 
-    /// No new connections; those that run are ended. Their last events are recorded when the io_context has run out.
+    /// No new connections; those that run are ended, and record their end while the io_context runs on.
     void stop();
+    std::size_t sessions() const { return sessions_; }
 
 private:
     void listen(boost::asio::io_context&, UniqueFd);

@@ -75,7 +75,8 @@ void serve(boost::asio::io_context& io, Proxy& proxy, container::GuardedCommand&
     io.run();
     proxy.stop();
     io.restart();
-    io.run_for(kDrainTime);
+    const auto limit = std::chrono::steady_clock::now() + kDrainTime;
+    while (proxy.sessions() > 0 && io.run_one_until(limit) > 0) continue;
 }
 
 }  // namespace
