@@ -8,14 +8,14 @@
 namespace sallyport::container {
 
 enum class NoteKind : char {
-    born = 'b',    ///< init -> gateway: write my id maps
-    mapped = 'm',  ///< gateway -> init: done
-    failed = 'f',  ///< init -> gateway: payload says why in one sentence
-    ready = 'r',   ///< init -> gateway: sealed and set up; the message after this one holds the sockets
+    born = 'b',      ///< init -> gateway: write my id maps
+    mapped = 'm',    ///< gateway -> init: done
+    failed = 'f',    ///< init -> gateway: payload says why in one sentence
+    ready = 'r',     ///< init -> gateway: sealed and set up; the message after this one holds the sockets
     withhold = 'w',  ///< gateway -> init, before `go`: COMMAND must not have the variable that the payload names
-    go = 'g',      ///< gateway -> init: start COMMAND
-    signal = 's',  ///< gateway -> init: payload is the signal's number for COMMAND, in decimal
-    ended = 'e',   ///< init -> gateway: payload is COMMAND's wait status, in decimal
+    go = 'g',        ///< gateway -> init: start COMMAND
+    signal = 's',    ///< gateway -> init: payload is the signal's number for COMMAND, in decimal
+    ended = 'e',     ///< init -> gateway: payload is COMMAND's wait status, in decimal
 };
 
 struct Note {

@@ -11,7 +11,7 @@ struct NamespaceSettings {
     std::optional<long> unprivileged_clone{};  ///< kernel.unprivileged_userns_clone (Debian): 0 = off
     std::optional<long> max_namespaces{};      ///< user.max_user_namespaces: 0 = off
     std::optional<long> apparmor_restricts{};  ///< kernel.apparmor_restrict_unprivileged_userns (Ubuntu): 1 = on
-    bool system_calls_filtered = false;      ///< Seccomp in /proc/self/status is not 0: a container
+    bool system_calls_filtered = false;        ///< Seccomp in /proc/self/status is not 0: a container
 };
 
 NamespaceSettings read_namespace_settings();

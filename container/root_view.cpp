@@ -52,8 +52,13 @@ void bind(const std::string& from, const std::string& to) {
 void make_device(const std::string& from, const std::string& to) {
     struct stat info {};
     if (::stat(from.c_str(), &info) != 0) return;
-    if (::mknod(to.c_str(), info.st_mode, info.st_rdev) != 0 || ::chmod(to.c_str(), info.st_mode & 07777) != 0)
-        throw system_error("cannot create the sandbox's " + from, errno);
+    if (::mknod(to.c_str(), info.st_mode, info.st_rdev) == 0 && ::chmod(to.c_str(), info.st_mode & 07777) == 0) return;
+    if (errno == EPERM)  // root of a user namespace
+        throw StartupError(
+            "root without CAP_SYS_ADMIN cannot be kept from this machine's raw devices; run sallyport as an ordinary "
+            "user "
+            "or with all capabilities");
+    throw system_error("cannot create the sandbox's " + from, errno);
 }
 
 void replace_dev() {

@@ -89,17 +89,17 @@ std::vector<Entry> read_directory(const std::string& directory) {
     std::vector<Entry> entries;
     for (auto it = fs::recursive_directory_iterator(directory, fs::directory_options::skip_permission_denied);
          it != fs::recursive_directory_iterator(); ++it) {
-        const auto status = it->symlink_status();
-        Entry entry{
-            it->path().lexically_relative(directory), status.type(), {}, static_cast<mode_t>(status.permissions())};
-        if (status.type() == fs::file_type::symlink)
+        Entry entry{it->path().lexically_relative(directory), fs::file_type::symlink, {}, 0};
+        if (it->is_symlink()) {  // most of them, and known without a system call
             entry.content = fs::read_symlink(it->path());
-        else if (status.type() == fs::file_type::regular) {
-            auto content = read_file(it->path());
-            if (!content) continue;  // a private key that is not ours to read
+        } else {
+            const auto status = it->status();
+            entry.type = status.type();
+            entry.mode = static_cast<mode_t>(status.permissions());
+            auto content = entry.type == fs::file_type::regular ? read_file(it->path()) : std::string();
+            const bool readable = content.has_value();  // not so a private key that is not ours
+            if (!readable || (entry.type != fs::file_type::regular && entry.type != fs::file_type::directory)) continue;
             entry.content = std::move(*content);
-        } else if (status.type() != fs::file_type::directory) {
-            continue;
         }
         entries.push_back(std::move(entry));
         if (entries.size() > kMaxCloneEntries) throw StartupError(directory + " holds too many files to be copied");

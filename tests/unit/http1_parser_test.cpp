@@ -6,6 +6,7 @@
 
 using namespace sallyport;
 using namespace sallyport::wire;
+using namespace std::string_literals;
 
 namespace {
 
@@ -107,7 +108,7 @@ TEST_CASE("refused: line endings, bytes and versions that are not HTTP/1.1's") {
     CHECK(error_of("GET / HTTP/1.1\nHost: a\n\n\r\n\r\n") != "");
     CHECK(error_of("GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n") != "");
     CHECK(error_of("GET / HTTP/1.1\r\nHost: a\r\nX: b\rc\r\n\r\n") != "");
-    CHECK(error_of(std::string("GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", 31)) != "");
+    CHECK(error_of("GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n"s) != "");
     CHECK(error_of("GET / HTTP/1.1\r\n Host: a\r\n\r\n") != "");
     CHECK(error_of("GET / HTTP/1.1\r\n: a\r\n\r\n") != "");
     CHECK(error_of("GET / HTTP/2.0\r\nHost: a\r\n\r\n") != "");
