@@ -62,7 +62,7 @@ InitPlan make_plan(const GuardedSpec& spec, bool has_terminal) {
 /// fork(2) with new namespaces. The pidfd goes to `process`; returns like fork.
 pid_t clone_into_namespaces(bool user_namespace, UniqueFd& process) {
     const unsigned long flags =
-        static_cast<unsigned long>(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_PIDFD | SIGCHLD) |
+        static_cast<unsigned long>(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_PIDFD | SIGCHLD) |
         (user_namespace ? static_cast<unsigned long>(CLONE_NEWUSER) : 0ul);
     int pidfd = -1;
     // clone, not clone3, which older container profiles answer with ENOSYS. The third argument is the same everywhere.

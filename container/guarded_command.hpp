@@ -1,7 +1,7 @@
 #pragma once
 // `sallyport run -- COMMAND`: a sandbox of namespaces in which COMMAND runs, seen from the gateway.
 //
-// The sandbox has a network namespace that is sealed (container/seal.hpp), a pid namespace and a mount namespace; an
+// The sandbox has a network namespace that is sealed (container/seal.hpp), and one of pids, of mounts and of IPC; an
 // ordinary user gets them through a user namespace in which every id stands for itself, so that COMMAND sees the same
 // user and the same files as outside. Root (CAP_SYS_ADMIN) needs none; COMMAND is then the user who called sudo.
 // With a controlling terminal COMMAND stays in our session and process group, so that the terminal's signals reach it

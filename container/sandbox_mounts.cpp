@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <optional>
+#include <set>
 
 #include "container/files.hpp"
 #include "container/mount_table.hpp"
@@ -142,15 +143,48 @@ void mask_everywhere(const std::vector<Mount>& mounts, const std::string& path, 
     for (const auto& name : names) mask(name, source);
 }
 
-void hide(const std::vector<Mount>& mounts, const std::vector<HiddenPath>& hidden) {
-    for (std::size_t i = 0; i < hidden.size(); ++i) {
-        std::error_code error;
-        const auto path = fs::canonical(hidden[i].path, error).string();
-        if (error == std::errc::no_such_file_or_directory) continue;
-        if (error) throw StartupError("cannot hide " + hidden[i].path + " from the sandbox: " + error.message());
+/// "" when it does not exist.
+std::string canonical(const std::string& path) {
+    std::error_code error;
+    const auto found = fs::canonical(path, error).string();
+    if (error == std::errc::no_such_file_or_directory) return {};
+    if (error) throw StartupError("cannot hide " + path + " from the sandbox: " + error.message());
+    return found;
+}
+
+bool can_move(const fs::path& directory, uid_t uid) {
+    struct stat parent {};
+    return ::stat(directory.parent_path().c_str(), &parent) == 0 &&
+           (uid == 0 || parent.st_uid == uid || (parent.st_mode & (S_IWGRP | S_IWOTH)) != 0);
+}
+
+/// A cover moves along with the directory that it is in, and is gone when the sandbox is: COMMAND could move a
+/// directory away, leave one of its own in that place for the next to look there, and have the real one uncovered in
+/// the next run. A mount point cannot be moved, so the directories on the way become mount points of themselves.
+void pin_directories(const std::vector<Mount>& mounts, const std::vector<std::string>& paths, uid_t uid) {
+    std::set<fs::path> directories;  // in this order outer ones come first
+    for (const auto& path : paths) {
+        auto names = aliases(mounts, path);
+        names.push_back(path);
+        for (const auto& name : names)
+            for (auto up = fs::path(name).parent_path(); up.has_relative_path(); up = up.parent_path())
+                if (can_move(up, uid)) directories.insert(up);
+    }
+    for (const auto& mount : mounts) directories.erase(mount.point);
+    for (const auto& directory : directories)
+        if (::mount(directory.c_str(), directory.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0 && errno != ENOENT)
+            throw system_error("cannot hold " + directory.string() + " in its place", errno);
+}
+
+void hide(const std::vector<Mount>& mounts, const SandboxView& view) {
+    std::vector<std::string> paths;
+    for (const auto& hidden : view.hidden) paths.push_back(canonical(hidden.path));
+    pin_directories(mounts, paths, view.uid);
+    for (std::size_t i = 0; i < paths.size(); ++i) {
+        if (paths[i].empty()) continue;
         const auto source = in_guard_directory("shown-" + std::to_string(i));
-        write_file(source, hidden[i].shown, 0444);
-        mask_everywhere(mounts, path, source);
+        write_file(source, view.hidden[i].shown, 0444);
+        mask_everywhere(mounts, paths[i], source);
     }
 }
 
@@ -175,7 +209,7 @@ void prepare_mounts(const SandboxView& view) {
     for (const auto& socket : view.sockets)
         if (struct stat info{}; ::lstat(socket.c_str(), &info) == 0 && S_ISSOCK(info.st_mode))
             mask_everywhere(mounts, fs::canonical(socket).string(), closed);
-    hide(mounts, view.hidden);
+    hide(mounts, view);
 }
 
 void finish_mounts(const std::string& directory) {

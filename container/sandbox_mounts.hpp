@@ -9,7 +9,8 @@
 namespace sallyport::container {
 
 /// A file or directory that the sandbox must not see. A directory becomes empty, a file gets this content.
-/// A path that does not exist hides nothing; relative paths count from the current directory.
+/// COMMAND can neither change nor move it. A path that does not exist hides nothing; relative paths count from the
+/// current directory.
 struct HiddenPath {
     std::string path;
     std::string shown;

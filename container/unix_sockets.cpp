@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <climits>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -28,22 +29,36 @@ void for_each_entry(const std::string& path, const std::function<void(const dire
         if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) action(*entry);
 }
 
+std::string read_link(const std::string& path) {
+    std::array<char, PATH_MAX> target;
+    const auto size = ::readlink(path.c_str(), target.data(), target.size());
+    return size > 0 ? std::string(target.data(), static_cast<std::size_t>(size)) : std::string();
+}
+
+bool is_socket(const std::string& path) {
+    struct stat info {};
+    return ::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
+}
+
 void add_from_network_namespaces(std::set<std::string>& sockets) {
-    std::set<std::string> seen;
+    std::set<std::string> namespaces, names, directories;
     const auto add = [&](const std::string& process) {
-        std::array<char, 64> name{};
-        const auto size = ::readlink((process + "/ns/net").c_str(), name.data(), name.size());
-        if (size <= 0 || !seen.emplace(name.data(), static_cast<std::size_t>(size)).second) return;
-        if (const auto text = read_file(process + "/net/unix"))
-            sockets.merge([&] {
-                const auto paths = parse_unix_sockets(*text);
-                return std::set<std::string>(paths.begin(), paths.end());
-            }());
+        directories.insert(read_link(process + "/cwd"));
+        const auto space = read_link(process + "/ns/net");
+        if (space.empty() || !namespaces.insert(space).second) return;
+        const auto paths = parse_unix_sockets(read_file(process + "/net/unix").value_or(""));
+        names.insert(paths.begin(), paths.end());
     };
     add("/proc/self");
     for_each_entry("/proc", [&](const dirent& entry) {
         if (entry.d_name[0] >= '1' && entry.d_name[0] <= '9') add(std::string("/proc/") + entry.d_name);
     });
+    directories.erase("");
+    for (const auto& name : names) {
+        if (name[0] == '/') sockets.insert(name);
+        for (const auto& directory : directories)
+            if (const auto path = directory + "/" + name; name[0] != '/' && is_socket(path)) sockets.insert(path);
+    }
 }
 
 void add_from_directory(std::set<std::string>& sockets, const std::string& path, int depth) {
@@ -66,7 +81,7 @@ std::vector<std::string> parse_unix_sockets(std::string_view text) {
             line.remove_prefix(std::min(line.size(), line.find_first_not_of(' ')));
             line.remove_prefix(std::min(line.size(), line.find(' ')));
         }
-        if (line.starts_with(" /")) paths.emplace(line.substr(1));
+        if (line.size() > 1 && line[1] != '@') paths.emplace(line.substr(1));
     }
     return {paths.begin(), paths.end()};
 }
@@ -75,8 +90,7 @@ std::vector<std::string> outside_unix_sockets() {
     std::set<std::string> sockets;
     add_from_network_namespaces(sockets);
     for (const auto& mount : parse_mounts(read_file("/proc/self/mountinfo").value_or("")))
-        if (struct stat info; ::lstat(mount.point.c_str(), &info) == 0 && S_ISSOCK(info.st_mode))
-            sockets.insert(mount.point);
+        if (is_socket(mount.point)) sockets.insert(mount.point);
     for (const auto* directory : {"/tmp", "/var/tmp"}) add_from_directory(sockets, directory, 1);
     return {sockets.begin(), sockets.end()};
 }

@@ -8,11 +8,12 @@
 
 namespace sallyport::container {
 
-/// Pure: the absolute paths in a text of /proc/net/unix. A socket bound by a relative path is not found.
+/// Pure: the paths in a text of /proc/net/unix as they were bound, absolute or relative; abstract names are none.
 std::vector<std::string> parse_unix_sockets(std::string_view proc_net_unix);
 
-/// Paths of sockets as they are now: of every network namespace that some visible process is in, those that are
-/// mount points (containers get docker.sock that way), and what lies in /tmp and /var/tmp and one level below.
+/// Absolute paths of sockets as they are now: of every network namespace that some visible process is in, those that
+/// are mount points (containers get docker.sock that way), and what lies in /tmp and /var/tmp and one level below.
+/// One that was bound by a relative path is found where some process has its current directory.
 std::vector<std::string> outside_unix_sockets();
 
 }  // namespace sallyport::container

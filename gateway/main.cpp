@@ -1,6 +1,8 @@
 // The command line. What each command does is in gateway/app.
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -13,6 +15,15 @@
 namespace {
 
 constexpr int kOwnFailure = 125;   // as docker run and timeout(1) have it: not a status of the command
+
+/// Whoever closed one of these for us: its number would go to the next file or connection that we open, and error
+/// messages into that.
+void open_standard_descriptors() {
+    int fd = -1;
+    do fd = ::open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    ::close(fd);
+}
 
 int dispatch(int argc, char** argv) {
     using namespace sallyport;
@@ -58,6 +69,7 @@ int dispatch(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    open_standard_descriptors();
     try {
         return dispatch(argc, argv);
     } catch (const sallyport::StartupError& error) {

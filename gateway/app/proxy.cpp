@@ -15,12 +15,13 @@ dns::Sockets dns_sockets(container::SealedSockets& sockets) {
 }  // namespace
 
 Proxy::Proxy(boost::asio::io_context& io, const session::Rules& rules, const tls::Authority& authority,
-             audit::Audit& audit, container::SealedSockets sockets)
+             audit::Audit& audit, container::SealedSockets sockets, const ProxyOptions& options)
     : audit_(audit),
       leaves_(authority),
+      client_tls_(options.trusted_pem),
       watchdog_(io.get_executor()),
-      resolver_(io.get_executor()),
-      gateway_{rules, server_tls_, leaves_, *addresses_, dialler_, pool_, watchdog_, audit, {}} {
+      resolver_(io.get_executor(), options.name_servers),
+      gateway_{rules, server_tls_, leaves_, *addresses_, dialler_, pool_, watchdog_, audit, options.limits} {
     listen(io, std::move(sockets.tcp4));
     listen(io, std::move(sockets.tcp6));
     dns_ = std::make_unique<dns::Server>(io, dns_sockets(sockets), addresses_, [&rules] { return rules.policy; },

@@ -13,10 +13,18 @@
 
 namespace sallyport::app {
 
+/// What a machine or a test may want otherwise.
+struct ProxyOptions {
+    session::TimeLimits limits;
+    std::string trusted_pem;    ///< authorities that origins are verified against; empty: the system's
+    std::string name_servers;   ///< as net::Resolver takes them; empty: the system's
+};
+
 /// Runs on the io_context's one thread. What is passed by reference must outlive it.
 class Proxy {
 public:
-    Proxy(boost::asio::io_context&, const session::Rules&, const tls::Authority&, audit::Audit&, container::SealedSockets);
+    Proxy(boost::asio::io_context&, const session::Rules&, const tls::Authority&, audit::Audit&, container::SealedSockets,
+          const ProxyOptions& = {});
 
     /// No new connections; those that run are ended, and record their end while the io_context runs on.
     void stop();

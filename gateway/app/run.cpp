@@ -9,7 +9,9 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdio>
+#include <filesystem>
 
+#include "container/files.hpp"
 #include "container/guarded_command.hpp"
 #include "gateway/app/policy_file.hpp"
 #include "gateway/app/proxy.hpp"
@@ -29,9 +31,16 @@ std::vector<std::string> own_environment() {
     return out;
 }
 
-/// The sandbox shares our files, and often our user: what we keep secrets in is covered there.
-std::vector<container::HiddenPath> hidden_paths(const policy::Policy& policy, const std::string& state) {
+/// The sandbox shares our files, and often our user: what we keep secrets in is covered there, and so is what the
+/// command could forge. The policy stays readable: a refusal names its lines.
+std::vector<container::HiddenPath> hidden_paths(const RunOptions& options, const policy::Policy& policy,
+                                                const std::string& state) {
     std::vector<container::HiddenPath> hidden{{state, {}}};
+    std::error_code ignored;
+    if (options.audit_file && std::filesystem::is_regular_file(*options.audit_file, ignored))
+        hidden.push_back({*options.audit_file, {}});
+    if (std::filesystem::is_regular_file(options.policy_file, ignored))
+        hidden.push_back({options.policy_file, container::read_file(options.policy_file).value_or("")});
     for (const auto& secret : policy.secrets())
         if (secret.value.file) hidden.push_back({*secret.value.file, secret.placeholder.value_or("")});
     return hidden;
@@ -43,7 +52,7 @@ container::GuardedSpec guarded_spec(const RunOptions& options, const policy::Pol
     spec.command = options.command;
     spec.environment = secrets::without_sources(own_environment(), policy.secrets());
     spec.ca_certificate = ca_pem;
-    spec.hidden = hidden_paths(policy, state);
+    spec.hidden = hidden_paths(options, policy, state);
     return spec;
 }
 
@@ -84,6 +93,7 @@ void serve(boost::asio::io_context& io, Proxy& proxy, container::GuardedCommand&
 void run(const RunOptions& options) {
     const auto policy = load_policy_file(options.policy_file);
     const auto state = state_directory();
+    if (options.audit_file) audit::create_log(*options.audit_file);  // only what exists can be covered
     // The sandbox's first process is a copy of this one: it starts before there is any secret to copy.
     const auto ca_pem = tls::Authority::load_or_create(state).certificate_pem();
     auto command = container::GuardedCommand::start(guarded_spec(options, *policy, state, ca_pem));

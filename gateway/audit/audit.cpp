@@ -48,6 +48,8 @@ private:
 
 }  // namespace
 
+void create_log(const std::string& file) { open_log(file); }
+
 Audit::Audit(const std::optional<std::string>& file) {
     if (!file) return;
     file_name_ = *file;

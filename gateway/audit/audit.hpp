@@ -15,6 +15,9 @@
 
 namespace sallyport::audit {
 
+/// Makes sure that the file is there (mode 0600 when it is new) and can be appended to. Throws StartupError.
+void create_log(const std::string& file);
+
 /// Thread-safe. A thread of its own does the writing; destruction waits until everything is written.
 class Audit {
 public:

@@ -53,7 +53,7 @@ void list(std::string& out, const std::string& what, const Tally& tally) {
     for (std::size_t i = 0; i < std::min(kMaxShown, items.size()); ++i) {
         const auto& [name, entry] = items[i];
         out += "  " + what + " " + plain(name) + " (" + std::to_string(entry.count) + ")";
-        if (!entry.note.empty()) out += ": " + json_escape(entry.note);
+        if (!entry.note.empty()) out += ": " + json_escape(entry.note) + (entry.other_notes ? ", and others" : "");
         out += "\n";
     }
     if (const auto rest = beyond(tally, items); rest > 0)
@@ -78,6 +78,7 @@ void Tally::add(std::string_view name, std::uint64_t count, std::string_view not
             entries_.emplace(std::string(name.substr(0, 253)), Entry{0, std::string(note.substr(0, kMaxNote))}).first;
     }
     entry->second.count += count;
+    entry->second.other_notes |= entry->second.note != note.substr(0, kMaxNote);
 }
 
 void Summary::add(const Event& event) {

@@ -17,7 +17,8 @@ public:
     static constexpr std::size_t kMaxNames = 1000;
     struct Entry {
         std::uint64_t count = 0;
-        std::string note;
+        std::string note;           ///< the first
+        bool other_notes = false;   ///< some that came later differ
     };
 
     void add(std::string_view name, std::uint64_t count, std::string_view note = {});

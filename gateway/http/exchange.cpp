@@ -27,11 +27,14 @@ Exchange::Exchange(net::Stream& client, Http1Reader<true>& request, OriginConnec
 
 boost::asio::awaitable<ExchangeOutcome> Exchange::run() {
     using namespace boost::asio::experimental::awaitable_operators;
-    auto result = co_await send_head();
-    if (result && upload_done_) {
-        result = co_await download();
-    } else if (result) {
+    outcome_.reached = true;
+    Result<void> result;
+    if (upload_done_) {
+        result = co_await send_head();
+        if (result) result = co_await download();
+    } else {
         auto [uploaded, downloaded] = co_await (upload() && download());
+        client_.resume();
         // A client that failed while sending is the cause; that the origin was given up follows from it.
         result = !uploaded ? uploaded : downloaded;
     }
@@ -42,83 +45,86 @@ boost::asio::awaitable<ExchangeOutcome> Exchange::run() {
     co_return outcome_;
 }
 
+/// A request without a body.
 Task<void> Exchange::send_head() {
-    std::string out = request_text(head_);
-    if (!upload_done_) {
-        const auto pieces = request_.buffered_body();
-        if (!pieces) co_return pieces.error();
-        append_body(out, head_.body.kind, *pieces);
-        outcome_.request_bytes += total(*pieces);
-        if (request_.message_done()) {
-            append_body_end(out, head_.body.kind, request_.trailers());
-            upload_done_ = true;
-        }
-    }
-    auto sent = co_await origin_.stream.write(out);
-    if (!sent && origin_.reused) outcome_.stale = true;
+    const auto text = request_text(head_);
+    auto sent = co_await origin_.stream.write(text);
+    outcome_.stale = !sent && origin_.reused;
     co_return sent;
 }
 
+/// Head and body. What is at hand goes out together; nothing waits for more.
 Task<void> Exchange::upload() {
-    std::string out;
-    while (!upload_done_) {
-        const auto pieces = co_await request_.read_body();
-        if (abandoned_) co_return Result<void>{};
+    const auto framing = head_.body.kind;
+    std::string out = request_text(head_);
+    auto pieces = request_.buffered_body();
+    while (!abandoned_) {
         if (!pieces) {
+            outcome_.client_failed = true;
             origin_.stream.abort();
             co_return pieces.error();
         }
-        out.clear();
-        const bool as_is = head_.body.kind == Framing::length && pieces->size() == 1;
-        if (!as_is) append_body(out, head_.body.kind, *pieces);
-        if (request_.message_done()) append_body_end(out, head_.body.kind, request_.trailers());
+        const bool done = request_.message_done();
+        const bool as_is = framing == Framing::length && pieces->size() == 1;
+        if (!as_is) append_body(out, framing, *pieces);
+        if (done) append_body_end(out, framing, request_.trailers());
         const std::string_view direct = as_is ? pieces->front() : std::string_view();
         const auto sent = co_await origin_.stream.write(out, direct);
         // An origin that stops reading says why in its response; the download decides.
-        if (!sent || abandoned_) co_return Result<void>{};
+        if (!sent) break;
         outcome_.request_bytes += total(*pieces);
-        upload_done_ = request_.message_done();
+        upload_done_ = done;
+        if (done) break;
+        out.clear();
+        pieces = co_await request_.read_body();
     }
     co_return Result<void>{};
 }
 
 Task<wire::ResponseHead> Exchange::final_head() {
-    for (;;) {
+    for (bool first = true;; first = false) {
         auto head = co_await origin_.reader.read_head(head_.method == "HEAD");
         if (!head) {
-            outcome_.stale = origin_.reused && !origin_.reader.has_buffered_input() &&
-                             (head.error().kind == ErrorKind::end_of_stream || head.error().kind == ErrorKind::io);
+            const bool closed = head.error().kind == ErrorKind::end_of_stream;
+            outcome_.stale = first && origin_.reused && !origin_.reader.has_buffered_input() &&
+                             (closed || head.error().kind == ErrorKind::io);
+            if (closed) co_return Error{ErrorKind::io, "the origin closed the connection without a response"};
             co_return head.error();
         }
         client_.lifeline().progress();
+        if (head->status < 100) co_return Error{ErrorKind::malformed, "the origin's status code is no number of its kind"};
         if (!head->is_interim()) co_return head;
         if (head->status == 101)
             co_return Error{ErrorKind::malformed, "the origin switched protocols without being asked"};
         if (head_.minor_version == 0) continue;
         const auto text = response_text(*head, {}, head_.minor_version, false);
-        if (auto sent = co_await client_.write(text); !sent) co_return sent.error();
+        if (auto sent = co_await client_.write(text); !sent) {
+            outcome_.client_failed = true;
+            co_return sent.error();
+        }
     }
 }
 
-/// Ends the upload, whatever it waits for.
-Result<void> Exchange::abandon(Error error) {
+Task<void> Exchange::download() {
+    auto passed = co_await pass_response();
     abandoned_ = true;
-    client_.cancel();
-    return error;
+    if (!upload_done_) {   // whatever the upload waits for, on either side
+        client_.abort();
+        origin_.stream.abort();
+    }
+    co_return passed;
 }
 
-Task<void> Exchange::download() {
+Task<void> Exchange::pass_response() {
     auto head = co_await final_head();
-    if (!head) co_return abandon(head.error());
+    if (!head) co_return head.error();
     const auto framing = client_framing(*head, head_.minor_version);
     const bool close = !head_.keep_alive || framing.kind == Framing::until_close;
     std::string out = response_text(*head, framing, head_.minor_version, close);
     outcome_.status = head->status;
-    if (auto passed = co_await pass_body(out, framing.kind); !passed) co_return abandon(passed.error());
+    if (auto passed = co_await pass_body(out, framing.kind); !passed) co_return passed;
     outcome_.client_reusable = !close;
     outcome_.origin_reusable = head->keep_alive && head->body.kind != Framing::until_close;
-    abandoned_ = true;
-    if (!upload_done_) client_.cancel();
     co_return Result<void>{};
 }
 

@@ -17,7 +17,9 @@
 namespace sallyport::http {
 
 struct ExchangeOutcome {
-    unsigned status = 0;             ///< 0: no response head was passed on
+    unsigned status = 0;               ///< 0: no response head was passed on
+    bool reached = false;              ///< a connection to the origin was there: part of the request may have gone
+    bool client_failed = false;        ///< `error` is the client's doing, not the origin's
     std::uint64_t request_bytes = 0;   ///< of the bodies, as they were sent on
     std::uint64_t response_bytes = 0;
     bool client_reusable = false;
@@ -37,9 +39,9 @@ private:
     net::Task<void> send_head();
     net::Task<void> upload();
     net::Task<void> download();
+    net::Task<void> pass_response();
     net::Task<wire::ResponseHead> final_head();
     net::Task<void> pass_body(std::string& out, wire::Framing framing);
-    Result<void> abandon(Error error);
 
     net::Stream& client_;
     Http1Reader<true>& request_;

@@ -24,22 +24,20 @@ void append_framing(std::string& out, BodyFraming framing) {
     if (framing.kind == Framing::chunked) out += "Transfer-Encoding: chunked\r\n";
 }
 
-/// Routing, framing, authentication and what changes how a message is read: never as a trailer.
+/// Routing, framing, authentication and what changes how a message is read or judged: never as a trailer.
 bool forbidden_in_trailer(std::string_view name) {
-    static constexpr std::array<std::string_view, 17> kForbidden{
+    static constexpr std::array<std::string_view, 20> kForbidden{
         "Host",         "Content-Length",   "Transfer-Encoding", "Connection",    "TE",
         "Trailer",      "Upgrade",          "Authorization",     "Cookie",        "Set-Cookie",
         "Content-Type", "Content-Encoding", "Content-Range",     "Cache-Control", "Expect",
-        "Range",        "Proxy-Authorization"};
+        "Range",        "Proxy-Authorization", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"};
     return std::any_of(kForbidden.begin(), kForbidden.end(),
                        [&](std::string_view f) { return wire::equal_ignoring_case(name, f); });
 }
 
 }  // namespace
 
-std::string request_text(wire::RequestHead& head) {
-    const bool wants_trailers = wire::has_token(head.fields, "TE", "trailers");
-    wire::remove_connection_fields(head.fields);
+std::string request_text(const wire::RequestHead& head) {
     std::string out;
     out.reserve(1024);
     out += head.method;
@@ -48,7 +46,7 @@ std::string request_text(wire::RequestHead& head) {
     out += " HTTP/1.1\r\n";
     append_fields(out, head.fields);
     append_framing(out, head.body);
-    if (wants_trailers) out += "TE: trailers\r\nConnection: TE\r\n";
+    if (wire::find(head.fields, "TE")) out += "Connection: TE\r\n";
     out += "\r\n";
     return out;
 }
@@ -61,6 +59,7 @@ BodyFraming client_framing(const wire::ResponseHead& head, int client_minor_vers
 
 std::string response_text(wire::ResponseHead& head, BodyFraming framing, int client_minor_version, bool close) {
     wire::remove_connection_fields(head.fields);
+    if (head.is_interim() || head.status == 204) wire::erase(head.fields, "Content-Length");   // RFC 9110, section 8.6
     std::string out;
     out.reserve(1024);
     out += "HTTP/1.1 ";

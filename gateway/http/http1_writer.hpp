@@ -9,9 +9,10 @@
 
 namespace sallyport::http {
 
-/// The head as it goes to the origin: `head.target` and Host are already those that were decided on. Connection
-/// fields are removed, the body keeps its framing, and the connection is kept alive.
-std::string request_text(wire::RequestHead& head);
+/// The head as it goes to the origin: target, Host and the other fields are already those that were decided on, and
+/// none of them concerns the client's connection but "TE: trailers". The body keeps its framing, and the connection is
+/// kept alive.
+std::string request_text(const wire::RequestHead& head);
 
 /// How a response's body goes to this client: the origin's own framing where the client can read it, chunked for
 /// a body that ends with the origin's connection.

@@ -10,7 +10,8 @@ Task<Socket> Dialler::dial(Lifeline& lifeline, std::string host, std::uint16_t p
         own_ = std::make_shared<const AddressSet>(std::move(*own));
         read_at_ = now;
     }
-    co_return co_await net::dial(resolver_, lifeline, std::move(host), port, {private_addresses, own_}, now + kTimeLimit);
+    const DialRules rules{private_addresses, own_};   // a name of its own: GCC 12 destroys a braced temporary twice here
+    co_return co_await net::dial(resolver_, lifeline, std::move(host), port, rules, now + kTimeLimit);
 }
 
 }  // namespace sallyport::net

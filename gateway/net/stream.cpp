@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
@@ -16,6 +17,7 @@ namespace sallyport::net {
 namespace {
 
 constexpr auto kNoThrow = boost::asio::as_tuple(boost::asio::use_awaitable);
+constexpr int kMostUnpaused = 64;   // operations: about one megabyte of body
 
 Error io_error(int number) {
     if (number == ECONNRESET || number == EPIPE) return {ErrorKind::io, "connection reset by peer"};
@@ -29,6 +31,7 @@ bool would_block(int number) { return number == EAGAIN || number == EWOULDBLOCK;
 Stream::Stream(Socket socket, Lifeline& lifeline) : socket_(std::move(socket)), lifeline_(&lifeline) {
     boost::system::error_code ignored;
     socket_.native_non_blocking(true, ignored);
+    socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);   // an event of a stream waits for no ACK
     lifeline.attach(*this);
 }
 
@@ -63,6 +66,7 @@ bool Stream::peer_gone() {
 Task<void> Stream::wait_for(Socket::wait_type what) {
     if (lifeline_->ended()) co_return lifeline_->reason();
     if (aborted_) co_return Error{ErrorKind::cancelled, "cancelled"};
+    unpaused_ = 0;
     const auto [ec] = co_await socket_.async_wait(what, kNoThrow);
     if (lifeline_->ended()) co_return lifeline_->reason();
     if (ec == boost::asio::error::operation_aborted) co_return Error{ErrorKind::cancelled, "cancelled"};
@@ -70,8 +74,7 @@ Task<void> Stream::wait_for(Socket::wait_type what) {
     co_return Result<void>{};
 }
 
-Result<std::size_t> Stream::try_read(std::span<char> into, bool& blocked) {
-    blocked = false;
+Result<std::size_t> Stream::read_socket(std::span<char> into, Waits& waits) {
     if (replayed_ < replay_.size()) {
         const auto n = std::min(into.size(), replay_.size() - replayed_);
         std::memcpy(into.data(), replay_.data() + replayed_, n);
@@ -81,29 +84,39 @@ Result<std::size_t> Stream::try_read(std::span<char> into, bool& blocked) {
     const ssize_t n = ::recv(socket_.native_handle(), into.data(), into.size(), 0);
     if (n > 0) return static_cast<std::size_t>(n);
     if (n == 0) return Error{ErrorKind::end_of_stream, "closed"};
-    if (would_block(errno)) {
-        blocked = true;
-        return std::size_t{0};
-    }
-    return io_error(errno);
+    if (!would_block(errno)) return io_error(errno);
+    waits = Socket::wait_read;
+    return std::size_t{0};
+}
+
+Result<std::size_t> Stream::read_tls(std::span<char> into, Waits& waits) {
+    ERR_clear_error();
+    drained_ = false;
+    const int n = SSL_read(ssl_.get(), into.data(), static_cast<int>(std::min<std::size_t>(into.size(), 1 << 30)));
+    if (n > 0) return static_cast<std::size_t>(n);
+    const auto wants = ssl_wants(n, "read");
+    if (!wants) return wants.error();
+    if (*wants == Socket::wait_write || drained_) waits = *wants;
+    return std::size_t{0};
+}
+
+Task<void> Stream::let_others_run() {
+    unpaused_ = 0;
+    const auto executor = socket_.get_executor();
+    co_await boost::asio::post(executor, boost::asio::use_awaitable);
+    if (lifeline_->ended()) co_return lifeline_->reason();
+    co_return Result<void>{};
 }
 
 Task<std::size_t> Stream::read_some(std::span<char> into) {
     for (;;) {
-        auto wait = Socket::wait_read;
-        if (ssl_) {
-            ERR_clear_error();
-            const int n = SSL_read(ssl_.get(), into.data(), static_cast<int>(std::min<std::size_t>(into.size(), 1 << 30)));
-            if (n > 0) co_return static_cast<std::size_t>(n);
-            const auto wants = ssl_wants(n, "read");
-            if (!wants) co_return wants.error();
-            wait = *wants;
-        } else {
-            bool blocked = false;
-            auto n = try_read(into, blocked);
-            if (!blocked) co_return n;
-        }
-        if (auto ready = co_await wait_for(wait); !ready) co_return ready.error();
+        if (++unpaused_ > kMostUnpaused)
+            if (auto go_on = co_await let_others_run(); !go_on) co_return go_on.error();
+        Waits waits;
+        auto n = ssl_ ? read_tls(into, waits) : read_socket(into, waits);
+        if (!n || *n > 0) co_return n;
+        if (!waits) continue;   // a record without content: more may be at hand
+        if (auto ready = co_await wait_for(*waits); !ready) co_return ready.error();
     }
 }
 
@@ -129,10 +142,12 @@ Task<bool> Stream::wait_readable_for(Clock::duration time) {
     co_return ready.error();
 }
 
-Task<void> Stream::write(std::string_view bytes) { co_return co_await write(bytes, {}); }
+Task<void> Stream::write(std::string_view bytes) { co_return co_await write(bytes, std::string_view()); }
 
 Task<void> Stream::write(std::string_view first, std::string_view second) {
     while (!first.empty() || !second.empty()) {
+        if (++unpaused_ > kMostUnpaused)
+            if (auto go_on = co_await let_others_run(); !go_on) co_return go_on.error();
         if (first.empty()) std::swap(first, second);
         auto wait = Socket::wait_write;
         std::size_t written = 0;
@@ -174,6 +189,7 @@ Task<void> Stream::handshake(tls::SslPtr ssl) {
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl.get(), bio, bio);   // owns the BIO from here
     SSL_set_mode(ssl.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_clear_mode(ssl.get(), SSL_MODE_AUTO_RETRY);   // a flood of key updates must come back to us
     SSL_set_read_ahead(ssl.get(), 1);   // header and body of a record in one recv(2)
     ssl_ = std::move(ssl);
     for (;;) {
@@ -224,10 +240,14 @@ void Stream::reset() {
 bool Stream::is_idle_and_open() {
     if (ssl_) {
         // Session tickets may wait to be read; application data or an end may not.
-        char byte = 0;
-        ERR_clear_error();
-        const int n = SSL_peek(ssl_.get(), &byte, 1);
-        const bool idle = n <= 0 && SSL_get_error(ssl_.get(), n) == SSL_ERROR_WANT_READ;
+        bool idle = true;
+        drained_ = false;
+        for (int record = 0; idle && !drained_; ++record) {
+            char byte = 0;
+            ERR_clear_error();
+            const int n = SSL_peek(ssl_.get(), &byte, 1);
+            idle = n <= 0 && SSL_get_error(ssl_.get(), n) == SSL_ERROR_WANT_READ && record < kMostUnpaused;
+        }
         ERR_clear_error();
         return idle;
     }
@@ -248,9 +268,11 @@ const BIO_METHOD* Stream::bio_method() {
 
 int Stream::bio_read(BIO* bio, char* data, int size) {
     BIO_clear_retry_flags(bio);
-    bool blocked = false;
-    const auto n = static_cast<Stream*>(BIO_get_data(bio))->try_read({data, static_cast<std::size_t>(size)}, blocked);
-    if (blocked) {
+    auto* self = static_cast<Stream*>(BIO_get_data(bio));
+    Waits waits;
+    const auto n = self->read_socket({data, static_cast<std::size_t>(size)}, waits);
+    if (waits) {
+        self->drained_ = true;
         BIO_set_retry_read(bio);
         return -1;
     }

@@ -3,7 +3,8 @@
 //
 // OpenSSL works directly on the socket (through a small BIO of our own), not on a pair of memory BIOs: a record
 // is copied once. Each call tries the system call first and waits for the socket only when that would block.
-// At most one coroutine reads and one writes at a time; both may wait together.
+// At most one coroutine reads and one writes at a time; both may wait together. A peer that is always ready would
+// never make its coroutine wait: now and then it lets the other sessions run all the same.
 //
 // Every wait ends when the lifeline ends. A stream without a lifeline (an idle pooled connection) must not be used.
 
@@ -12,6 +13,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,8 +58,9 @@ public:
     /// The peer gets a reset: for what is refused without a word.
     void reset();
 
-    /// Ends what waits now and whatever would wait later: the connection is given up.
+    /// Ends what waits now and whatever would wait later, until resume().
     void abort();
+    void resume() { aborted_ = false; }
 
     /// Whether an idle connection can still be used: nothing waits to be read, the peer has not closed.
     bool is_idle_and_open();
@@ -71,8 +74,12 @@ public:
     Socket& socket() { return socket_; }
 
 private:
-    Result<std::size_t> try_read(std::span<char> into, bool& would_block);
+    /// What to wait for when nothing was read; empty: for nothing, try again.
+    using Waits = std::optional<Socket::wait_type>;
+    Result<std::size_t> read_socket(std::span<char> into, Waits&);
+    Result<std::size_t> read_tls(std::span<char> into, Waits&);
     Task<void> wait_for(Socket::wait_type);
+    Task<void> let_others_run();
     Result<Socket::wait_type> ssl_wants(int result, const char* what);
     static const BIO_METHOD* bio_method();
     static int bio_read(BIO*, char*, int);
@@ -84,6 +91,8 @@ private:
     std::string replay_;
     std::size_t replayed_ = 0;
     bool aborted_ = false;
+    int unpaused_ = 0;    ///< operations since this stream last waited
+    bool drained_ = false;   ///< the TLS library has read all that had come
     tls::SslPtr ssl_;
 };
 

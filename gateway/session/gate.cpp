@@ -15,11 +15,12 @@ using wire::RequestHead;
 class Judgement {
 public:
     Judgement(const Rules& rules, const ConnectionFacts& facts, RequestHead& head)
-        : rules_(rules), facts_(facts), head_(head) {}
+        : rules_(rules), facts_(facts), head_(head), destination_{facts.name, facts.port} {}
 
     std::variant<Permit, Refusal> run() {
-        for (const auto step : {&Judgement::check_method, &Judgement::check_authority, &Judgement::check_target,
-                                &Judgement::check_policy, &Judgement::put_in_secrets})
+        for (const auto step :
+             {&Judgement::check_method, &Judgement::drop_connection_fields, &Judgement::check_authority,
+              &Judgement::check_target, &Judgement::check_policy, &Judgement::put_in_secrets})
             if (auto refusal = (this->*step)()) return std::move(*refusal);
         return permit();
     }
@@ -49,8 +50,15 @@ private:
         return std::nullopt;
     }
 
+    /// Before anything is judged or put in, since Connection can name any field. "TE: trailers" is for the origin too.
+    Step drop_connection_fields() {
+        const bool trailers = wire::has_token(head_.fields, "TE", "trailers");
+        wire::remove_connection_fields(head_.fields);
+        if (trailers) wire::set(head_.fields, "TE", "trailers");
+        return std::nullopt;
+    }
+
     Step check_authority() {
-        destination_ = {facts_.name, facts_.port};
         const auto authority = take_authority(head_, facts_.tls ? "https" : "http", facts_.name);
         if (!authority) return refusal(400, authority.error().detail);
         if (facts_.tls && authority->host != facts_.name)
@@ -84,7 +92,7 @@ private:
     Step check_policy_for(std::string_view method) {
         const policy::RequestFacts facts{method, *target_};
         const auto verdict = policy::decide_request(*rules_.policy, destination_, facts);
-        rule_ = verdict.rule;
+        if (!rule_) rule_ = verdict.rule;   // that of the method itself, whatever it is overridden with
         if (verdict.allowed) return std::nullopt;
         auto r = refusal(403, policy::describe(verdict, destination_, &facts));
         if (verdict.rule) r.rule = verdict.rule->where.to_string();
@@ -101,8 +109,10 @@ private:
 
     Step put_in_secrets() {
         head_.target = target_->to_string();
-        auto done = secrets::inject(rules_.secrets->for_host(destination_.host),
-                                    {destination_.host, facts_.tls, head_.target}, head_.fields);
+        const auto* route = rules_.policy->route_for(destination_.host);
+        const bool tls = facts_.tls && (!route || route->tls);
+        auto done = secrets::inject(rules_.secrets->for_host(destination_.host), {destination_.host, tls, head_.target},
+                                    head_.fields);
         if (auto* refused = std::get_if<secrets::InjectionRefused>(&done)) {
             auto r = refusal(403, refused->reason);
             if (refused->alarm) r.alarm = refused->reason;

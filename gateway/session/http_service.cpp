@@ -52,12 +52,12 @@ awaitable<bool> HttpService::serve(wire::RequestHead head) {
 
     const auto& permit = std::get<Permit>(verdict);
     auto outcome = co_await forward(permit, head);
-    const bool answered = outcome.status != 0;
     event.bytes = {outcome.request_bytes, outcome.response_bytes};
-    event.secrets = permit.secrets;
-    if (outcome.error && !answered && !client_.lifeline().ended() && outcome.error->kind != ErrorKind::end_of_stream)
-        co_return co_await refuse(origin_failure(permit, method, *outcome.error), json, head, std::move(event));
-
+    if (outcome.reached) event.secrets = permit.secrets;
+    if (auto failed = failure(permit, method, outcome)) {
+        if (failed->status >= 500) event.decision = audit::Decision::allow;   // the policy did
+        co_return co_await refuse(std::move(*failed), json, head, std::move(event));
+    }
     event.decision = audit::Decision::allow;
     event.rule = permit.rule;
     event.reason = outcome.error ? "allowed, ended: " + outcome.error->detail : "allowed";
@@ -71,6 +71,24 @@ awaitable<bool> HttpService::serve(wire::RequestHead head) {
     else if (!outcome.client_reusable)
         co_await linger();
     co_return outcome.client_reusable && !outcome.error;
+}
+
+std::optional<Refusal> HttpService::failure(const Permit& permit, const std::string& method,
+                                            const http::ExchangeOutcome& outcome) {
+    const auto& lifeline = client_.lifeline();
+    if (!outcome.error || outcome.status != 0) return std::nullopt;
+    if (lifeline.ended() && lifeline.reason().kind != ErrorKind::timed_out) return std::nullopt;
+    auto refusal = origin_failure(permit, method, *outcome.error);
+    if (!outcome.client_failed) return refusal;
+    switch (outcome.error->kind) {
+        case ErrorKind::malformed:
+        case ErrorKind::too_large:
+            refusal.status = 400;
+            refusal.why = "the request's body has no single meaning: " + outcome.error->detail;
+            return refusal;
+        case ErrorKind::timed_out: refusal.status = 408; return refusal;
+        default: return std::nullopt;
+    }
 }
 
 awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire::RequestHead& head) {
@@ -99,8 +117,8 @@ awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire
 
 awaitable<bool> HttpService::refuse(Refusal refusal, bool json, const wire::RequestHead& head, audit::RequestEvent event) {
     // What is left of the request's body is not worth reading: the connection ends.
-    const bool close = !head.keep_alive || head.minor_version == 0 || head.body.kind != wire::Framing::none;
-    event.decision = audit::Decision::deny;
+    const bool close = !head.keep_alive || head.minor_version == 0 || head.body.kind != wire::Framing::none ||
+                       client_.lifeline().ended();
     event.rule = refusal.rule;
     event.reason = refusal.why;
     event.host = refusal.destination.host;
@@ -118,11 +136,18 @@ awaitable<bool> HttpService::refuse(Refusal refusal, bool json, const wire::Requ
 
 /// A head that cannot be parsed is still answered, so that its sender learns why.
 awaitable<void> HttpService::refuse_unreadable(const Error& error) {
-    if (error.kind != ErrorKind::malformed && error.kind != ErrorKind::too_large) co_return;
     Refusal refusal;
-    refusal.status = error.kind == ErrorKind::too_large ? 431 : 400;
     refusal.destination = {facts_.name, facts_.port};
     refusal.why = "the request is not one message with one meaning: " + error.detail;
+    switch (error.kind) {
+        case ErrorKind::malformed: refusal.status = 400; break;
+        case ErrorKind::too_large: refusal.status = 431; break;
+        case ErrorKind::timed_out:
+            refusal.status = 408;
+            refusal.why = error.detail;
+            break;
+        default: co_return;
+    }
     wire::RequestHead unknown;
     unknown.keep_alive = false;
     co_await refuse(std::move(refusal), false, unknown, new_event());
@@ -130,7 +155,7 @@ awaitable<void> HttpService::refuse_unreadable(const Error& error) {
 
 /// Closes our side and reads what the client still sends, so that a reset does not overtake our last bytes.
 awaitable<void> HttpService::linger() {
-    constexpr std::size_t kMost = 1024 * 1024;
+    constexpr std::size_t kMost = 64 * 1024 * 1024;   // clients that send all of a body before they read
     client_.shutdown_write();
     client_.lifeline().expect_within(gateway_.limits.linger, "lingering");
     std::array<char, 4096> block;

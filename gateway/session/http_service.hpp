@@ -20,6 +20,8 @@ private:
     /// One request. False when the connection cannot be used again.
     boost::asio::awaitable<bool> serve(wire::RequestHead head);
     boost::asio::awaitable<http::ExchangeOutcome> forward(const Permit&, wire::RequestHead&);
+    /// What the client is told of an exchange that brought no response; nothing when nobody listens.
+    std::optional<Refusal> failure(const Permit&, const std::string& method, const http::ExchangeOutcome&);
     /// Answers with the refusal and records it; the same for a failure of the origin.
     boost::asio::awaitable<bool> refuse(Refusal, bool json, const wire::RequestHead&, audit::RequestEvent);
     boost::asio::awaitable<void> refuse_unreadable(const Error&);

@@ -27,6 +27,8 @@ std::string_view reason_phrase(unsigned status) {
     switch (status) {
         case 400: return "Bad Request";
         case 405: return "Method Not Allowed";
+        case 408: return "Request Timeout";
+        case 417: return "Expectation Failed";
         case 421: return "Misdirected Request";
         case 431: return "Request Header Fields Too Large";
         case 501: return "Not Implemented";

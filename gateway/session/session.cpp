@@ -21,6 +21,12 @@ std::chrono::milliseconds since(net::Clock::time_point begin) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(net::Clock::now() - begin);
 }
 
+/// The alerts with which TLS libraries refuse a certificate (Go, Java and OpenSSL have one of their own each).
+bool says_untrusted(std::string_view failure) {
+    const auto says = [failure](std::string_view alert) { return failure.find(alert) != std::string_view::npos; };
+    return says("alert unknown ca") || says("alert bad certificate") || says("alert certificate unknown");
+}
+
 }  // namespace
 
 Session::Session(Gateway& gateway, net::Socket socket)
@@ -110,8 +116,9 @@ awaitable<void> Session::serve_tls() {
         name = *canonical;
     }
     client_.replay(std::move(prefix_));
-    if (policy::decide_stream(*gateway_.rules.policy, {name, original_.port}, true).allowed)
-        co_return co_await serve_stream({name, original_.port}, "tls");
+    const policy::Destination destination{name, original_.port};
+    if (policy::decide_stream(*gateway_.rules.policy, destination, true).allowed)
+        co_return co_await serve_stream(destination, "tls");
     // Also a name that nothing allows is intercepted: so its refusal can be read.
     if (const auto done = co_await intercept(name); !done) co_return refuse("tls", name, done.error().detail);
     co_await serve_http(true, name);
@@ -123,7 +130,7 @@ Task<void> Session::intercept(const std::string& name) {
     auto ssl = gateway_.server_tls.make_ssl(name, *leaf);
     if (!ssl) co_return ssl.error();
     auto done = co_await client_.handshake(std::move(*ssl));
-    if (!done && done.error().detail.find("unknown ca") != std::string::npos)
+    if (!done && says_untrusted(done.error().detail))
         co_return Error{ErrorKind::tls, "the client does not trust the gateway's CA: its runtime reads another trust store"};
     co_return done;
 }

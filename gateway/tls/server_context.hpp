@@ -17,7 +17,7 @@ class ServerContext {
 public:
     /// `protocols`: ALPN, best first. A client that offers ALPN but none of these gets no_application_protocol
     /// (RFC 7301, 3.2); one that offers none is served. Throws StartupError.
-    explicit ServerContext(const std::vector<std::string>& protocols = {"http/1.1"});
+    explicit ServerContext(const std::vector<std::string>& protocols = {"http/1.1", "http/1.0"});
     ServerContext(const ServerContext&) = delete;
     ServerContext& operator=(const ServerContext&) = delete;
 

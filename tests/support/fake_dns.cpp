@@ -33,6 +33,11 @@ FakeDns::FakeDns(boost::asio::io_context& io)
     receive();
 }
 
+FakeDns::FakeDns(boost::asio::io_context& io, UniqueFd socket)
+    : socket_(io, boost::asio::ip::udp::v4(), socket.release()) {
+    receive();
+}
+
 std::string FakeDns::where() const {
     return "127.0.0.1:" + std::to_string(socket_.local_endpoint().port());
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "gateway/base/endpoint.hpp"
+#include "gateway/base/unique_fd.hpp"
 
 namespace sallyport::testing {
 
@@ -19,6 +20,8 @@ namespace sallyport::testing {
 class FakeDns {
 public:
     explicit FakeDns(boost::asio::io_context&);
+    /// On a UDP socket of IPv4 that is bound already.
+    FakeDns(boost::asio::io_context&, UniqueFd socket);
 
     /// "127.0.0.1:PORT", as Resolver takes it.
     std::string where() const;

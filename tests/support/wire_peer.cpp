@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/err.h>
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -39,23 +41,60 @@ UniqueFd connect_to_loopback(std::uint16_t port) {
 
 }  // namespace
 
-WirePeer::WirePeer(UniqueFd fd) : fd_(std::move(fd)) {}
+WirePeer::WirePeer(UniqueFd fd) : fd_(std::move(fd)) {
+    const timeval patience{kPatienceMs / 1000, 0};   // for what TLS reads behind our back
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+}
+
+std::string WirePeer::start_tls(tls::SslPtr ssl) {
+    ssl_ = std::move(ssl);
+    SSL_set_fd(ssl_.get(), fd_.get());
+    ERR_clear_error();
+    if (SSL_do_handshake(ssl_.get()) == 1) return {};
+    const auto code = ERR_get_error();
+    const char* reason = ERR_reason_error_string(code);
+    return reason ? reason : "closed";
+}
+
+void WirePeer::close() {
+    ssl_.reset();
+    fd_.reset();
+}
+
+void WirePeer::reset() {
+    const linger hard{1, 0};
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    close();
+}
+
+bool WirePeer::is_reset() {
+    char block[4096];
+    ssize_t n;
+    while ((n = ::recv(fd_.get(), block, sizeof block, 0)) > 0) {
+    }
+    return n < 0 && errno == ECONNRESET;
+}
 
 void WirePeer::send(std::string_view bytes) {
     while (!bytes.empty()) {
-        const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        const ssize_t n = ssl_ ? SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()))
+                               : ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
         if (n <= 0) return;   // what the other side did is what the test asserts
         bytes.remove_prefix(static_cast<std::size_t>(n));
     }
 }
 
-void WirePeer::shutdown_write() { ::shutdown(fd_.get(), SHUT_WR); }
+void WirePeer::shutdown_write() {
+    if (ssl_) SSL_shutdown(ssl_.get());
+    ::shutdown(fd_.get(), SHUT_WR);
+}
 
 bool WirePeer::fill() {
     pollfd fd{fd_.get(), POLLIN, 0};
-    if (::poll(&fd, 1, kPatienceMs) != 1) throw std::runtime_error("the other side said nothing for 10 seconds");
+    if (!(ssl_ && SSL_has_pending(ssl_.get())) && ::poll(&fd, 1, kPatienceMs) != 1)
+        throw std::runtime_error("the other side said nothing for 10 seconds");
     char block[65536];
-    const ssize_t n = ::recv(fd_.get(), block, sizeof block, 0);
+    const ssize_t n = ssl_ ? SSL_read(ssl_.get(), block, sizeof block) : ::recv(fd_.get(), block, sizeof block, 0);
     if (n <= 0) return false;
     buffer_.append(block, static_cast<std::size_t>(n));
     return true;
@@ -112,14 +151,20 @@ std::pair<UniqueFd, UniqueFd> connected_pair() {
     return {std::move(client), std::move(server)};
 }
 
-WireOrigin::WireOrigin(std::function<void(WirePeer&)> serve)
-    : listener_(listen_on_loopback(port_)), serve_(std::move(serve)), thread_([this] {
+WireOrigin::WireOrigin(std::function<void(WirePeer&)> serve, tls::SslCtxPtr tls)
+    : listener_(listen_on_loopback(port_)), tls_(std::move(tls)), serve_(std::move(serve)), thread_([this] {
           for (;;) {
               UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
               if (ending_ || !fd) return;
               ++connections_;
               WirePeer peer(std::move(fd));
               try {
+                  if (tls_) {
+                      tls::SslPtr ssl(SSL_new(tls_.get()));
+                      SSL_set_accept_state(ssl.get());
+                      if (!peer.start_tls(std::move(ssl)).empty()) continue;
+                  }
+                  ++handshakes_;
                   serve_(peer);
               } catch (const std::exception&) {
                   // A test that ends early leaves its origin waiting; the test itself says what was wrong.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "gateway/base/unique_fd.hpp"
+#include "gateway/tls/openssl_handles.hpp"
 
 namespace sallyport::test {
 
@@ -21,9 +22,17 @@ class WirePeer {
 public:
     explicit WirePeer(UniqueFd fd);
 
+    /// Everything from here on goes under TLS. "" when the handshake is done, else why it is not.
+    std::string start_tls(tls::SslPtr ssl);
+    SSL* ssl() const { return ssl_.get(); }
+
     void send(std::string_view bytes);
     void shutdown_write();
-    void close() { fd_.reset(); }
+    void close();
+    /// The other side gets a reset.
+    void reset();
+    /// Reading ends with an error and not with the other side's FIN.
+    bool is_reset();
     /// Reads until `mark` has come; what came behind it stays for the next call. All that came when the peer closed.
     std::string read_until(std::string_view mark);
     std::string read_exactly(std::size_t bytes);
@@ -40,6 +49,7 @@ public:
 private:
     bool fill();
     UniqueFd fd_;
+    tls::SslPtr ssl_;
     std::string buffer_;
 };
 
@@ -49,15 +59,19 @@ std::pair<UniqueFd, UniqueFd> connected_pair();
 /// Accepts on 127.0.0.1 and runs `serve` with each connection, one after another, on a thread of its own.
 class WireOrigin {
 public:
-    explicit WireOrigin(std::function<void(WirePeer&)> serve);
+    /// With `tls`, `serve` gets the connections whose handshake was completed.
+    explicit WireOrigin(std::function<void(WirePeer&)> serve, tls::SslCtxPtr tls = nullptr);
     ~WireOrigin();
     std::uint16_t port() const { return port_; }
     int connections() const { return connections_; }
+    int handshakes() const { return handshakes_; }
 
 private:
     std::uint16_t port_ = 0;   // set by the next one's initialiser
     UniqueFd listener_;
+    tls::SslCtxPtr tls_;
     std::atomic<int> connections_ = 0;
+    std::atomic<int> handshakes_ = 0;
     std::atomic<bool> ending_ = false;
     std::function<void(WirePeer&)> serve_;
     std::thread thread_;

@@ -59,7 +59,7 @@ TEST_CASE("is_within: whole segments only") {
     CHECK(is_within("/run", "/"));
 }
 
-TEST_CASE("unix sockets: absolute paths once, neither abstract nor unnamed nor relative ones") {
+TEST_CASE("unix sockets: paths once, neither abstract nor unnamed ones") {
     const auto paths = parse_unix_sockets(
         "Num       RefCount Protocol Flags    Type St Inode Path\n"
         "0000000012f4e8fa: 00000003 00000000 00000000 0001 03  1141\n"
@@ -68,7 +68,7 @@ TEST_CASE("unix sockets: absolute paths once, neither abstract nor unnamed nor r
         "00000000a11b5a78: 00000002 00000000 00010000 0001 01 114244 @/tmp/.X11-unix/X0\n"
         "00000000a11b5a79: 00000002 00000000 00010000 0005 01 1145 relative.sock\n"
         "00000000a11b5a80: 00000002 00000000 00010000 0002 01 1146 /home/u/with space/s");
-    CHECK(paths == Paths{"/home/u/with space/s", "/tmp/tmux-1000/default"});
+    CHECK(paths == Paths{"/home/u/with space/s", "/tmp/tmux-1000/default", "relative.sock"});
     CHECK(parse_unix_sockets("").empty());
     CHECK(parse_unix_sockets("\n\n/path\n").empty());
 }

@@ -1,0 +1,74 @@
+// The real Claude Code, as npm installs it, with a placeholder for a key. Only the API behind it is a stand-in.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "tests/support/sandbox.hpp"
+
+using namespace sallyport::test;
+
+namespace {
+
+constexpr const char* kPlaceholder = "sk-ant-placeholder-0000";
+
+/// Installed at the first call; empty where that failed (said, and failed where CI is set).
+std::string claude() {
+    ShellOptions options;
+    options.environment.clear();
+    for (char** entry = environ; entry && *entry; ++entry) options.environment.emplace_back(*entry);
+    options.limit = std::chrono::minutes(5);
+    const auto installed = run_program({SALLYPORT_SOURCE_DIR "/scripts/install-claude-code"}, options);
+    if (installed.exited_with(0)) return installed.out.substr(0, installed.out.find('\n'));
+    skip("Claude Code cannot be installed: " + installed.err);
+    return {};
+}
+
+std::string policy(const StandIn& origin) {
+    return "[[allow]]\nhost = \"api.anthropic.com\"\nmethod = \"POST\"\npath = \"/v1/messages/**\"\n"
+           "[[secret]]\nname = \"anthropic\"\nhost = \"api.anthropic.com\"\nheader = \"x-api-key\"\nplaceholder = \"" +
+           std::string(kPlaceholder) + "\"\nvalue = { env = \"ANTHROPIC_API_KEY\" }\n" +
+           origin.route("api.anthropic.com");
+}
+
+bool is_message(const nlohmann::json& request) {
+    return request["method"] == "POST" && request["path"].get<std::string>().starts_with("/v1/messages");
+}
+
+}  // namespace
+
+TEST_CASE("claude code: it answers, with a key that it never had, and does without what it may not reach") {
+    const auto program = claude();
+    if (program.empty()) return;
+    for (const auto user : sandbox_users()) {
+        const StandIn origin;
+        // IS_SANDBOX: as root it asks for that.
+        const Sandbox sandbox(user, policy(origin), &origin,
+                              {std::string("ANTHROPIC_API_KEY=") + StandIn::kKey, "IS_SANDBOX=1"});
+        const auto ran = sandbox.run("echo $ANTHROPIC_API_KEY; " + program + " -p 'say pong' </dev/null");
+        CAPTURE(ran.shown());
+        CHECK(ran.exited_with(0));
+        CHECK(ran.out == std::string(kPlaceholder) + "\npong\n");
+
+        const auto requests = origin.requests();
+        CHECK(std::count_if(requests.begin(), requests.end(), is_message) >= 1);
+        for (const auto& request : requests) {
+            CHECK(is_message(request));
+            CHECK(request["headers"]["x-api-key"] == StandIn::kKey);
+            CHECK(request.dump().find(kPlaceholder) == std::string::npos);
+        }
+        CHECK(sandbox.audited({{"decision", "allow"},
+                               {"host", "api.anthropic.com"},
+                               {"method", "POST"},
+                               {"status", 200},
+                               {"secrets", {"anthropic"}}}) >= 1);
+        CHECK(sandbox.audited({{"decision", "allow"}}) == requests.size());
+
+        // What it keeps of its run is in its home directory.
+        const std::string key = StandIn::kKey;
+        const auto search = run_program({"grep", "-rlsF", key, sandbox.directory()});
+        CAPTURE(search.shown());
+        CHECK(search.exited_with(1));
+    }
+}

@@ -1,0 +1,131 @@
+// Protocols that the gateway does not read, and connections that it must not serve.
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <openssl/pem.h>
+
+#include "tests/netns/seal_clients.hpp"
+#include "tests/support/sealed_gateway.hpp"
+
+using namespace sallyport;
+using namespace sallyport::test;
+
+namespace {
+
+const std::vector<std::pair<std::string, std::string>> kNames = {{"db.test", "127.0.0.1"}};
+
+std::string policy_for(std::uint16_t port, const std::string& more = "") {
+    return fmt::format("[[allow]]\nhost = \"db.test\"\nport = {}\nprivate = true\n{}", port, more);
+}
+
+}  // namespace
+
+TEST_CASE("opaque: a server that speaks first is heard, by name through its virtual address") {
+    WireOrigin origin([](WirePeer& peer) {
+        peer.send("SSH-2.0-test\r\n");
+        CHECK(peer.read_until("\n") == "SSH-2.0-client\r\n");
+        peer.send("done");
+    });
+    const auto gateway = SealedGateway::start(policy_for(origin.port()), kNames);
+    if (!gateway) return;
+    auto client = gateway->connect(gateway->lookup("db.test"), origin.port());
+    CHECK(client.read_until("\n") == "SSH-2.0-test\r\n");
+    client.send("SSH-2.0-client\r\n");
+    CHECK(client.read_to_end() == "done");
+    client.close();
+    const auto events = gateway->finish();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0]["decision"] == "allow");
+    CHECK(events[0]["host"] == "db.test");
+    CHECK(events[0]["bytes_in"] == 18);
+    CHECK(events[0]["bytes_out"] == 16);
+}
+
+TEST_CASE("opaque: a client that speaks first and closes its half still gets its answer") {
+    WireOrigin origin([](WirePeer& peer) {
+        CHECK(peer.read_to_end() == std::string("\x01\x02 query"));   // arrives only with the client's FIN
+        peer.send("answer");
+    });
+    const auto gateway = SealedGateway::start(policy_for(origin.port()), kNames);
+    if (!gateway) return;
+    auto client = gateway->connect(gateway->lookup("db.test"), origin.port());
+    client.send("\x01\x02 query");
+    client.shutdown_write();
+    CHECK(client.read_to_end() == "answer");
+}
+
+TEST_CASE("opaque: a reset on either side ends the other, and is recorded once") {
+    WireOrigin origin([](WirePeer& peer) {
+        peer.send("hello\n");
+        if (peer.read_until("\n") == "you first\n") peer.reset();
+    });
+    const auto gateway = SealedGateway::start(policy_for(origin.port()), kNames);
+    if (!gateway) return;
+    const auto address = gateway->lookup("db.test");
+    auto first = gateway->connect(address, origin.port());
+    CHECK(first.read_until("\n") == "hello\n");
+    first.send("you first\n");
+    CHECK(first.is_reset());
+    auto second = gateway->connect(address, origin.port());
+    CHECK(second.read_until("\n") == "hello\n");
+    second.reset();
+    auto third = gateway->connect(address, origin.port());   // the origin serves one at a time: the second is over
+    CHECK(third.read_until("\n") == "hello\n");
+    third.close();
+    CHECK(gateway->finish().size() == 3);
+}
+
+TEST_CASE("opaque: a reset where nothing allows it, by literal address too; nothing is dialled") {
+    WireOrigin origin([](WirePeer&) { CHECK(false); });
+    const auto gateway = SealedGateway::start(
+        policy_for(origin.port(), "[[deny]]\nhost = \"db.test\"\n") + "[[allow]]\nhost = \"web.test\"\n", kNames);
+    if (!gateway) return;
+    CHECK(gateway->lookup("db.test") == "");
+    CHECK(gateway->lookup("evil.test") == "");
+    for (const auto& [address, port] :
+         std::vector<std::pair<std::string, std::uint16_t>>{{"192.0.2.1", 22}, {gateway->lookup("web.test"), 443}}) {
+        auto client = gateway->connect(address, port);
+        client.send("SSH-2.0-client\r\n");
+        CHECK(client.is_reset());
+    }
+    CHECK(origin.connections() == 0);
+}
+
+TEST_CASE("TLS passed through by name: the certificate is the origin's own, the bytes are untouched") {
+    WireOrigin origin(
+        [](WirePeer& peer) {
+            CHECK(peer.read_until("\n") == "not HTTP\n");
+            peer.send("fine\n");
+        },
+        testing::make_server(SealedGateway::origin_ca().good("db.test")));
+    const auto gateway = SealedGateway::start(
+        fmt::format("[[allow]]\nhost = \"db.test\"\nport = {}\nprivate = true\ntls = \"passthrough\"\n", origin.port()),
+        kNames);
+    if (!gateway) return;
+    auto ssl = gateway->tls_client("db.test");
+    const auto& pem = SealedGateway::origin_ca().pem();
+    const tls::BioPtr text(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    const tls::X509Ptr ca(PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr));
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl.get())), ca.get());
+    auto client = gateway->connect("192.0.2.7", origin.port());
+    REQUIRE(client.start_tls(std::move(ssl)) == "");
+    client.send("not HTTP\n");
+    CHECK(client.read_until("\n") == "fine\n");
+    client.close();
+    const auto events = gateway->finish();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0]["protocol"] == "tls");
+}
+
+TEST_CASE("a direct connection to the gateway's own port is not served") {
+    const auto gateway = SealedGateway::start("[[allow]]\nhost = \"*.test\"\n", kNames);
+    if (!gateway) return;
+    const auto port = gateway->port();
+    for (const std::string address : {"127.0.0.1", "127.8.8.8", "198.18.0.1"}) {
+        CAPTURE(address);
+        CHECK(gateway->inside().run([=] { return tcp_connect(address, port); }).error == ECONNREFUSED);
+    }
+    auto elsewhere = gateway->connect("192.0.2.7", port);   // the same port of another address is a destination
+    elsewhere.send("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    CHECK(elsewhere.read_message().starts_with("HTTP/1.1 403 "));
+}

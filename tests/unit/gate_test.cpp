@@ -1,0 +1,226 @@
+#include "gateway/session/gate.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "gateway/session/authority.hpp"
+#include "gateway/session/refusal_page.hpp"
+#include "gateway/wire/http1_parser.hpp"
+#include "tests/support/policy_text.hpp"
+
+using namespace sallyport;
+using namespace sallyport::session;
+
+namespace {
+
+constexpr const char* kPolicy = R"(
+[[allow]]
+host = "api.test"
+path = "/v1/**"
+method = ["GET", "POST"]
+
+[[allow]]
+host = "api.test"
+path = "/v1/**"
+method = "DELETE"
+private = true
+
+[[allow]]
+host = "open.test"
+
+[[allow]]
+host = "2001:db8::1"
+
+[[deny]]
+host = "open.test"
+path = "/closed/**"
+
+[[secret]]
+name = "key"
+host = "api.test"
+header = "x-api-key"
+placeholder = "dummy-key-value"
+value = { env = "SALLYPORT_GATE_TEST" }
+
+[[route]]
+host = "open.test"
+to = "http://127.0.0.1:8080"
+)";
+
+Rules rules() {
+    ::setenv("SALLYPORT_GATE_TEST", "real-key", 1);
+    Rules made{policy::policy_of(kPolicy), nullptr};
+    made.secrets = std::make_shared<secrets::Store>(made.policy);
+    return made;
+}
+
+wire::RequestHead head_of(const std::string& request) {
+    wire::Http1Parser<true> parser;
+    const auto used = parser.put(request);
+    REQUIRE(used);
+    REQUIRE(parser.head_done());
+    return parser.head();
+}
+
+const ConnectionFacts kTls{true, "api.test", 443};
+
+/// "permit", or status and reason of the refusal.
+struct Judged {
+    std::variant<Permit, Refusal> result;
+    wire::RequestHead head;
+
+    const Permit& permit() const { return std::get<Permit>(result); }
+    const Refusal& refusal() const { return std::get<Refusal>(result); }
+    unsigned status() const { return std::holds_alternative<Permit>(result) ? 0 : refusal().status; }
+};
+
+Judged judged(const std::string& request, const ConnectionFacts& facts = kTls) {
+    static const Rules kRules = rules();
+    auto head = head_of(request);
+    auto result = judge(kRules, facts, head);
+    return {std::move(result), std::move(head)};
+}
+
+std::string get(const std::string& fields = "", const std::string& target = "/v1/x", const std::string& method = "GET") {
+    return method + " " + target + " HTTP/1.1\r\nHost: api.test\r\n" + fields + "\r\n";
+}
+
+}  // namespace
+
+TEST_CASE("gate: what is permitted goes on as it was decided on, with the secret and without connection fields") {
+    const auto passed = judged(get("X-Api-Key: dummy-key-value\r\nConnection: X-Api-Key, X-Hop, Host, keep-alive\r\nX-Hop: 1\r\n"
+                                   "TE: trailers, deflate\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\nX-Stays: 1\r\n",
+                                   "/v1/a/../%62?q=%41"));
+    REQUIRE(passed.status() == 0);
+    const auto& permit = passed.permit();
+    CHECK(passed.head.target == "/v1/b?q=%41");
+    CHECK(permit.target == "/v1/b?q=%41");
+    CHECK(permit.rule == "sallyport.toml:2");
+    CHECK(permit.secrets == std::vector<std::string>{"key"});
+    CHECK(permit.origin.host == "api.test");
+    CHECK(permit.origin_tls);
+    CHECK_FALSE(permit.private_addresses);
+    const auto& fields = passed.head.fields;
+    CHECK(wire::find(fields, "x-api-key") == "real-key");
+    CHECK(wire::find(fields, "host") == "api.test");
+    CHECK(wire::find(fields, "te") == "trailers");
+    CHECK(wire::find(fields, "x-stays") == "1");
+    for (const auto* gone : {"connection", "x-hop", "upgrade", "http2-settings"}) CHECK_FALSE(wire::find(fields, gone));
+}
+
+TEST_CASE("gate: a table of requests on a TLS connection for api.test:443") {
+    struct Row {
+        std::string request;
+        unsigned status;   // 0: permitted
+    };
+    const Row rows[] = {
+        {get(), 0},
+        {get("", "https://api.test/v1/x"), 0},
+        {get("", "HTTPS://API.Test/v1/x"), 0},
+        {get("", "https://api.test:443/v1/x"), 400},   // Host names no port: two texts, so no one meaning
+        {"GET /v1/x HTTP/1.1\r\nHost: API.TEST.\r\n\r\n", 0},
+        {"GET /v1/x HTTP/1.1\r\nHost: api.test:443\r\n\r\n", 0},
+        {"GET /v1/x HTTP/1.0\r\n\r\n", 0},
+        {"GET /v1/x HTTP/1.1\r\n\r\n", 400},
+        {"GET /v1/x HTTP/1.1\r\nHost: \r\n\r\n", 400},
+        {"GET /v1/x HTTP/1.1\r\nHost: user@api.test\r\n\r\n", 400},
+        {"GET /v1/x HTTP/1.1\r\nHost: api.test:4430000\r\n\r\n", 400},
+        {"GET /v1/x HTTP/1.1\r\nHost: api.test:8443\r\n\r\n", 421},
+        {"GET /v1/x HTTP/1.1\r\nHost: open.test\r\n\r\n", 421},
+        {"GET /v1/x HTTP/1.0\r\nHost: open.test\r\n\r\n", 421},
+        {get("", "http://api.test/v1/x"), 400},
+        {get("", "https://open.test/v1/x"), 400},
+        {get("", "https://open.test@api.test/v1/x"), 400},
+        {get("", "api.test:443"), 400},
+        {get("", "/v1/%zz"), 400},
+        {get("", "/v1/x#f"), 400},
+        {get("", "/other"), 403},
+        {get("", "/v1/../other"), 403},
+        {get("", "/v1/%2e%2e/other"), 403},
+        {get("", "/v1/..%2f..%2fother"), 400},
+        {get("", "/v1/x", "PUT"), 403},
+        {get("", "/v1/x", "get"), 403},
+        {get("", "/v1/x", "TRACE"), 405},
+        {get("", "api.test:443", "CONNECT"), 405},
+        {get("Upgrade: websocket\r\n"), 501},
+        {get("Expect: 200-ok\r\n"), 417},
+        {get("X-HTTP-Method-Override: POST\r\n"), 0},
+        {get("X-HTTP-Method-Override: PUT\r\n"), 403},
+        {get("x-method-override: PATCH\r\n"), 403},
+    };
+    for (const auto& [request, status] : rows) {
+        CAPTURE(request);
+        const auto done = judged(request);
+        CHECK(done.status() == status);
+        if (done.status() != 0) CHECK(done.refusal().destination.port == 443);
+    }
+}
+
+TEST_CASE("gate: an override header cannot borrow the private addresses of the rule for its method") {
+    const auto borrowed = judged(get("X-HTTP-Method-Override: DELETE\r\n"));
+    REQUIRE(borrowed.status() == 0);
+    CHECK_FALSE(borrowed.permit().private_addresses);
+    CHECK(judged(get("", "/v1/x", "DELETE")).permit().private_addresses);
+}
+
+TEST_CASE("gate: plain HTTP is decided by Host; without TLS no secret and no placeholder") {
+    const ConnectionFacts plain{false, "192.0.2.7", 80};
+    CHECK(judged("GET /x HTTP/1.1\r\nHost: open.test\r\n\r\n", plain).status() == 0);
+    CHECK(judged("GET /closed/x HTTP/1.1\r\nHost: open.test\r\n\r\n", plain).status() == 403);
+    CHECK(judged("GET / HTTP/1.0\r\n\r\n", plain).status() == 403);   // for the address, which no rule names
+    CHECK(judged("GET /v1/x HTTP/1.1\r\nHost: api.test\r\n\r\n", plain).status() == 403);
+    const auto routed = judged("GET /x HTTP/1.1\r\nHost: open.test\r\n\r\n", plain);
+    CHECK(routed.permit().origin.port == 8080);
+    CHECK_FALSE(routed.permit().origin_tls);
+    CHECK(wire::find(routed.head.fields, "Host") == "127.0.0.1:8080");
+    const auto astray = judged("GET /x?k=dummy-key-value HTTP/1.1\r\nHost: open.test\r\n\r\n", plain);
+    CHECK(astray.status() == 403);
+    CHECK_FALSE(astray.refusal().alarm.empty());
+    CHECK(astray.refusal().why.find("real-key") == std::string::npos);
+}
+
+TEST_CASE("authority: host and port in parts, IPv6 in brackets, nothing else") {
+    CHECK(parse_authority("Example.COM:8080")->host == "example.com");
+    CHECK(parse_authority("Example.COM:8080")->port_text == "8080");
+    CHECK(parse_authority("[2001:DB8::1]")->host == "2001:db8::1");
+    CHECK(parse_authority("[2001:db8::1]:443")->port_text == "443");
+    for (const char* bad : {"", ":80", "a:", "a:b", "a:+1", "a:1:2", "a b", "a/b", "a@b", "[::1", "[::1]x:1", "a]:1", "a,b"}) {
+        CAPTURE(bad);
+        CHECK(parse_authority(bad).has_error());
+    }
+    const auto v6 = judged("GET / HTTP/1.1\r\nHost: [2001:db8::1]\r\n\r\n", {true, "2001:db8::1", 443});
+    REQUIRE(v6.status() == 0);
+    CHECK(wire::find(v6.head.fields, "Host") == "[2001:db8::1]");
+}
+
+TEST_CASE("refusal page: hostile bytes never appear raw, in text or JSON; the TOML stays whole") {
+    Refusal refusal{403, {"evil.test", 443}, "GET\x1b[2J", "/a\r\nSet-Cookie: x=1\"<script>\x80", "why\n\x07", "f:1", "", ""};
+    refusal.suggestion = "[[allow]]\nhost   = \"evil.test\"\n";
+    const auto text = refusal_response(refusal, {});
+    const auto end_of_head = text.find("\r\n\r\n");
+    const auto body = text.substr(end_of_head + 4);
+    CHECK(text.find("Content-Length: " + std::to_string(body.size()) + "\r\n") < end_of_head);
+    for (const char c : body) CHECK(((c >= 0x20 && c < 0x7f) || c == '\n'));
+    CHECK(body.find("\nSet-Cookie") == std::string::npos);
+    CHECK(body.ends_with("\n" + refusal.suggestion));
+
+    const auto json = refusal_response(refusal, {.json = true, .close = true});
+    CHECK(json.find("Connection: close\r\n") != std::string::npos);
+    const auto parsed = nlohmann::json::parse(json.substr(json.find("\r\n\r\n") + 4));
+    CHECK(parsed["error"]["allow_with"] == refusal.suggestion);
+    for (const char c : std::string(parsed["error"]["path"])) CHECK((c >= 0x20 && c < 0x7f));
+    CHECK(refusal_response(refusal, {.with_body = false}).ends_with("\r\n\r\n"));
+
+    Refusal endless{403, {"evil.test", 443}, std::string(100'000, 'M'), std::string(100'000, '/'), {}, {}, {}, {}};
+    CHECK(refusal_response(endless, {}).size() < 4096);
+}
+
+TEST_CASE("refusal page: every status that the gate uses has its phrase") {
+    for (const unsigned status : {400u, 405u, 408u, 417u, 421u, 431u, 501u, 502u, 503u, 504u}) {
+        Refusal refusal;
+        refusal.status = status;
+        CHECK(refusal_response(refusal, {}).find(" Forbidden\r\n") == std::string::npos);
+    }
+}
