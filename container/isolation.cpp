@@ -3,6 +3,7 @@
 #include <cap-ng.h>
 #include <linux/capability.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -112,6 +113,10 @@ void filter_system_calls() {
     // Typing into the terminal that we share with programs outside.
     refuse(filter, SCMP_SYS(ioctl), EPERM, {low_half(1, kLowHalf, TIOCSTI)});
     refuse(filter, SCMP_SYS(ioctl), EPERM, {low_half(1, kLowHalf, TIOCLINUX)});
+    // With a terminal we share a process group with the gateway and with the rest of its pipeline, and kill(0, ...)
+    // knows no namespaces. The gateway blocks all signals but these; 32 and 33 belong to the C library's threads.
+    for (const std::uint64_t number : {SIGKILL, 32, 33})
+        refuse(filter, SCMP_SYS(kill), EPERM, {low_half(0, kLowHalf, 0), low_half(1, kLowHalf, number)});
     // A ring makes sockets without a system call that this filter would see.
     for (const int call : {SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register)})
         refuse(filter, call, ENOSYS);

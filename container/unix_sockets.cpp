@@ -74,6 +74,7 @@ void add_from_directory(std::set<std::string>& sockets, const std::string& path,
 std::vector<std::string> parse_unix_sockets(std::string_view text) {
     constexpr int kFieldsBeforePath = 7;  // Num RefCount Protocol Flags Type St Inode
     std::set<std::string> paths;
+    text.remove_prefix(std::min(text.size(), text.find('\n')));  // the headings
     while (!text.empty()) {
         auto line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(text.size(), line.size() + 1));

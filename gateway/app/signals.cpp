@@ -20,9 +20,18 @@ sigset_t relayed_signals() {
     return set;
 }
 
-int open_signals() {
-    const sigset_t set = relayed_signals();
+/// What is not relayed is blocked too: the command may share our process group, and must not end us before the log is
+/// written. Those that stop us are for the shell's job control.
+void block_signals() {
+    sigset_t set;
+    sigfillset(&set);
+    for (const int number : {SIGTSTP, SIGTTIN, SIGTTOU}) sigdelset(&set, number);
     if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) throw system_error("sigprocmask", errno);
+}
+
+int open_signals() {
+    block_signals();
+    const sigset_t set = relayed_signals();
     const int fd = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0) throw system_error("signalfd", errno);
     return fd;

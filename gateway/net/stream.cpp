@@ -115,7 +115,10 @@ Task<std::size_t> Stream::read_some(std::span<char> into) {
         Waits waits;
         auto n = ssl_ ? read_tls(into, waits) : read_socket(into, waits);
         if (!n || *n > 0) co_return n;
-        if (!waits) continue;   // a record without content: more may be at hand
+        if (!waits) {   // records without content, a buffer full of them: more may be at hand
+            unpaused_ = kMostUnpaused;
+            continue;
+        }
         if (auto ready = co_await wait_for(*waits); !ready) co_return ready.error();
     }
 }

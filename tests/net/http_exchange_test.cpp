@@ -52,24 +52,29 @@ private:
 }  // namespace
 
 TEST_CASE("an origin that answers early and reads no more: the answer arrives and the exchange ends") {
+    std::binary_semaphore stuck(0);
     std::binary_semaphore over(0);
     WireOrigin origin([&](WirePeer& peer) {
         peer.read_until("\r\n\r\n");
+        stuck.try_acquire_for(kLong);
         peer.send(answer("413 Too Large"));
-        over.try_acquire_for(6 * kLong);   // the connection stays open, unread
+        over.try_acquire_for(6 * kLong);  // the connection stays open, unread
     });
     GatewayFixture gateway(policy_for(origin.port()));
     auto client = gateway.http_client(kName, origin.port());
     client.send(head("POST", origin.port(), "Content-Length: 50000000\r\n"));
     const Sender sender(client, 50'000'000);
-    CHECK(client.read_to_end().starts_with("HTTP/1.1 413 "));   // to the end: the gateway closes
+    while (client.writable_within(300)) {
+    }
+    stuck.release();                                           // what waits now is the upload, for the origin to read
+    CHECK(client.read_to_end().starts_with("HTTP/1.1 413 "));  // to the end: the gateway closes
     over.release();
 }
 
 TEST_CASE("an origin that answers and resets in the middle of an upload is still heard") {
     WireOrigin origin([](WirePeer& peer) {
         peer.read_until("\r\n\r\n");
-        peer.send(answer("401 Unauthorized", "Connection: close\r\n"));   // closes with unread bytes: a reset
+        peer.send(answer("401 Unauthorized", "Connection: close\r\n"));  // closes with unread bytes: a reset
     });
     GatewayFixture gateway(policy_for(origin.port()));
     auto client = gateway.http_client(kName, origin.port());
@@ -114,7 +119,7 @@ TEST_CASE("a client that goes away while the origin is silent takes its origin c
 TEST_CASE("a client that closes its half still gets its answer") {
     WireOrigin origin([](WirePeer& peer) {
         peer.read_message();
-        CHECK(peer.silent_for(600));   // longer than the watchdog's tick
+        CHECK(peer.silent_for(600));  // longer than the watchdog's tick
         peer.send(answer("200 OK"));
     });
     GatewayFixture gateway(policy_for(origin.port()));

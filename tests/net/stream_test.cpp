@@ -101,7 +101,7 @@ TEST_CASE("stream: a flood of key updates lets others run, and what comes behind
         REQUIRE(SSL_do_handshake(pair.peer.ssl()) == 1);
     }
     pair.peer.send("x");
-    pair.await_queued(2000 * 27);   // a record with one key update each
+    pair.await_queued(2000 * 27);  // a record with one key update each
     const auto reading = testing::start(pair.io, read_bytewise(pair.stream, 1));
     bool first = false;
     boost::asio::post(pair.io, [&] { first = !reading->has_value(); });

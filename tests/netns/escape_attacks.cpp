@@ -185,6 +185,22 @@ TEST_CASE("attack: seal" * doctest::skip()) {
     std::printf("listeners %zu\n", local_ports("/proc/net/tcp", "0A").size());
 }
 
+TEST_CASE("attack: signals" * doctest::skip()) {
+    ::getaddrinfo("signalled.evil.example", "80", nullptr, nullptr);
+    for (int number = 1; number < 65; ++number) {
+        const bool stops = number >= SIGCONT && number <= SIGTTOU;
+        struct sigaction ignore {};
+        ignore.sa_handler = SIG_IGN;
+        ::sigaction(number, &ignore, nullptr);
+        if (!stops) ::kill(0, number);
+    }
+    ::kill(-1, SIGTERM);
+    ::kill(1, SIGKILL);
+    std::printf("alive\n");
+    std::fflush(nullptr);
+    ::_exit(0);  // the gateway sends us what it was sent, which the test runner no longer ignores at its end
+}
+
 /// A program outside, with sockets in the file system and in its network namespace.
 TEST_CASE("attack: listener" * doctest::skip()) {
     std::vector<pollfd> sockets;

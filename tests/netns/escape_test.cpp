@@ -1,7 +1,9 @@
 // The real sallyport, attacked from within (the programs are in escape_attacks.cpp), in an outside of its own
 // (support/outside_recorder.hpp). Judged by what arrived there.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,6 +52,14 @@ Strings beyond_the_name_server(const Recording& recording) {
     return all;
 }
 
+/// The child's own, which is a session leader without one. The master stays open as long as the child.
+void take_a_terminal() {
+    const int master = ::posix_openpt(O_RDWR | O_NOCTTY);
+    ::grantpt(master);
+    ::unlockpt(master);
+    ::open(::ptsname(master), O_RDWR | O_CLOEXEC);
+}
+
 bool says(const std::string& output, const std::string& text) {
     return output.find(text) != output.npos;
 }
@@ -70,6 +80,17 @@ TEST_CASE("escape: the rules, the namespaces and the gateway's ports cannot be t
         CHECK_FALSE_MESSAGE(says(output, "BAD"), output);
         CHECK_FALSE_MESSAGE(says(output, "listeners 0"), output);
         CHECK(ground.outside->recorded().destinations() == Strings());
+    }
+}
+
+TEST_CASE("escape: a command that shares its terminal with the gateway cannot end it by a signal to their group") {
+    for (const bool nobody : each_user()) {
+        CAPTURE(nobody);
+        const EscapeGround ground(nobody);
+        if (!ground.outside) return;
+        const auto output = ground.under_sallyport(EscapeGround::attack("signals"), take_a_terminal)->finish();
+        CHECK(output == "alive\n");
+        CHECK(says(ground.audit(), "signalled.evil.example"));
     }
 }
 

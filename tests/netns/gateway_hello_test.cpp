@@ -13,7 +13,7 @@ using namespace sallyport::test;
 
 namespace {
 
-const std::string kAddress = "192.0.2.7";   // nobody's: what the client dials is only recorded
+const std::string kAddress = "192.0.2.7";  // nobody's: what the client dials is only recorded
 
 std::string policy_for(std::uint16_t port) {
     return fmt::format("[[allow]]\nhost = \"api.test\"\nport = {}\nprivate = true\n", port);
@@ -91,8 +91,8 @@ TEST_CASE("hello: garbage, SSLv2, oversized, none that has one meaning: reset an
     const auto origin = tls_origin();
     const auto gateway = SealedGateway::start(policy_for(origin->port()), kNames);
     if (!gateway) return;
-    const std::string oversized = in_records_of(100, std::string(5, '\0') + std::string("\x01\x00\xff\xff", 4) +
-                                                         std::string(20'000, 'x'));
+    const std::string oversized =
+        in_records_of(100, std::string(5, '\0') + std::string("\x01\x00\xff\xff", 4) + std::string(20'000, 'x'));
     const std::string sslv2("\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10", 11);
     const std::string alert("\x15\x03\x01\x00\x02\x02\x28", 7);
     const std::string not_a_hello("\x16\x03\x01\x00\x04\x02\x00\x00\x00", 9);
@@ -120,7 +120,7 @@ TEST_CASE("hello: half of one and then silence is cut off at the time limit, and
     const auto hello = hello_of(ssl.get());
     auto half = gateway->connect(kAddress, 443);
     half.send(hello.substr(0, 50));
-    auto whole = gateway->connect(kAddress, 443);   // and nothing of the handshake after it
+    auto whole = gateway->connect(kAddress, 443);  // and nothing of the handshake after it
     whole.send(hello);
     auto silent = gateway->connect(kAddress, 443);
     CHECK(half.is_reset());
@@ -145,7 +145,7 @@ TEST_CASE("the name is the virtual address's where there is no SNI, and an unkno
     CHECK(client.read_to_end().ends_with("\r\n\r\nhello"));
 
     auto literal = gateway->connect_tls(kAddress, origin->port(), "");
-    literal.send(get("api.test", origin->port()));   // the connection was made for the address: no fronting
+    literal.send(get("api.test", origin->port()));  // the connection was made for the address: no fronting
     CHECK(literal.read_message().starts_with("HTTP/1.1 421 "));
     auto denied = gateway->connect_tls(kAddress, 443, "");
     denied.send("GET / HTTP/1.1\r\nHost: " + kAddress + "\r\n\r\n");
@@ -178,10 +178,9 @@ TEST_CASE("an allowed SNI towards an attacker's address reaches the real host; t
     REQUIRE(::bind(attacker.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0);
     REQUIRE(::listen(attacker.get(), 8) == 0);
     // Dialled as a public address: 127/8 would stay inside the sandbox. A route proves the listener reachable.
-    const auto gateway = SealedGateway::start(
-        policy_for(origin->port()) + "[[allow]]\nhost = \"evil.test\"\nport = " + std::to_string(origin->port()) +
-            "\nprivate = true\n",
-        {{"api.test", "127.0.0.1"}, {"evil.test", "127.66.6.6"}});
+    const auto gateway = SealedGateway::start(policy_for(origin->port()) + "[[allow]]\nhost = \"evil.test\"\nport = " +
+                                                  std::to_string(origin->port()) + "\nprivate = true\n",
+                                              {{"api.test", "127.0.0.1"}, {"evil.test", "127.66.6.6"}});
     if (!gateway) return;
     const auto evil = gateway->lookup("evil.test");
     auto client = gateway->connect_tls(evil, origin->port(), "api.test");
@@ -194,14 +193,15 @@ TEST_CASE("an allowed SNI towards an attacker's address reaches the real host; t
 TEST_CASE("SNI and Host that differ are a 421, a name that nothing allows a 403 that can be read") {
     const auto origin = tls_origin();
     const auto gateway = SealedGateway::start(
-        policy_for(origin->port()) + fmt::format("[[allow]]\nhost = \"other.test\"\nport = {}\n", origin->port()), kNames);
+        policy_for(origin->port()) + fmt::format("[[allow]]\nhost = \"other.test\"\nport = {}\n", origin->port()),
+        kNames);
     if (!gateway) return;
     auto fronting = gateway->connect_tls(kAddress, origin->port(), "api.test");
     fronting.send(get("other.test", origin->port()));
     CHECK(fronting.read_message().starts_with("HTTP/1.1 421 "));
     auto denied = gateway->connect_tls(kAddress, 443, "evil.test");
     denied.send("POST /collect?q=1 HTTP/1.1\r\nHost: evil.test\r\nContent-Length: 8000000\r\n\r\n");
-    denied.send(std::string(8'000'000, 'x'));   // all of it, before the answer is read
+    denied.send(std::string(8'000'000, 'x'));  // all of it, before the answer is read
     const auto page = denied.read_to_end();
     CHECK(page.starts_with("HTTP/1.1 403 "));
     CHECK(page.find("POST https://evil.test/collect?q=1") != std::string::npos);
@@ -234,7 +234,7 @@ TEST_CASE("TLS 1.2 and 1.3, sessions resumed for their own name only; renegotiat
             const auto answer = client.read_message();
             CHECK(answer.starts_with(name == "api.test" ? "HTTP/1.1 200 " : "HTTP/1.1 403 "));
             session.reset(SSL_get1_session(client.ssl()));
-            client.shutdown_write();   // a session whose connection was not closed in order is not resumed
+            client.shutdown_write();  // a session whose connection was not closed in order is not resumed
         }
     }
     auto ssl = gateway->tls_client("api.test");

@@ -27,7 +27,9 @@ std::string ok(const std::string& body) {
     return fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", body.size(), body);
 }
 
-tls::SslCtxPtr good_server() { return testing::make_server(SealedGateway::origin_ca().good("api.test")); }
+tls::SslCtxPtr good_server() {
+    return testing::make_server(SealedGateway::origin_ca().good("api.test"));
+}
 
 }  // namespace
 
@@ -45,7 +47,8 @@ TEST_CASE("an origin whose certificate does not hold is a 502 that says why, and
                     {other.good("api.test"), "trusted authority"}};
     for (const auto& tried : cases) {
         CAPTURE(tried.why);
-        WireOrigin origin([](WirePeer& peer) { CHECK(peer.read_to_end() == ""); }, testing::make_server(tried.identity));
+        WireOrigin origin([](WirePeer& peer) { CHECK(peer.read_to_end() == ""); },
+                          testing::make_server(tried.identity));
         const auto gateway = SealedGateway::start(policy_for(origin.port()), kNames);
         if (!gateway) return;
         auto client = gateway->connect_tls(kAddress, origin.port(), "api.test");
@@ -68,13 +71,20 @@ TEST_CASE("an origin that closes, resets or lies before its head is done is a 50
         [&](WirePeer& peer) {
             peer.read_message();
             switch (turn++) {
-                case 0: return;
-                case 1: return peer.reset();
-                case 2: return peer.send("HTTP/1.1 200 OK\r\nContent-Le");
-                case 3: return peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello");
-                case 4: return peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
-                case 5: return peer.send("HTTP/1.1 000 Zero\r\nContent-Length: 0\r\n\r\n");
-                default: return peer.send(ok("fine"));
+                case 0:
+                    return;
+                case 1:
+                    return peer.reset();
+                case 2:
+                    return peer.send("HTTP/1.1 200 OK\r\nContent-Le");
+                case 3:
+                    return peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello");
+                case 4:
+                    return peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
+                case 5:
+                    return peer.send("HTTP/1.1 000 Zero\r\nContent-Length: 0\r\n\r\n");
+                default:
+                    return peer.send(ok("fine"));
             }
         },
         good_server());
@@ -95,7 +105,7 @@ TEST_CASE("an origin that closes, resets or lies before its head is done is a 50
 TEST_CASE("an origin that stalls: in its handshake or before its head a 504, in its body a reset") {
     session::TimeLimits limits;
     limits.connect = limits.exchange = std::chrono::seconds(1);
-    WireOrigin mute([](WirePeer& peer) { peer.read_to_end(); });   // TCP, and never a byte of TLS
+    WireOrigin mute([](WirePeer& peer) { peer.read_to_end(); });  // TCP, and never a byte of TLS
     WireOrigin headless([](WirePeer& peer) { peer.read_to_end(); }, good_server());
     WireOrigin half(
         [](WirePeer& peer) {
@@ -104,8 +114,8 @@ TEST_CASE("an origin that stalls: in its handshake or before its head a 504, in 
             peer.read_to_end();
         },
         good_server());
-    const auto gateway = SealedGateway::start(policy_for(mute.port()) + policy_for(headless.port()) + policy_for(half.port()),
-                                              kNames, limits);
+    const auto gateway = SealedGateway::start(
+        policy_for(mute.port()) + policy_for(headless.port()) + policy_for(half.port()), kNames, limits);
     if (!gateway) return;
     auto at_mute = gateway->connect_tls(kAddress, mute.port(), "api.test");
     auto at_headless = gateway->connect_tls(kAddress, headless.port(), "api.test");
@@ -128,7 +138,7 @@ TEST_CASE("bytes behind a response, or before a request, are never taken for the
             if (++turn == 1) return peer.send(ok("first") + ok("poison"));
             if (turn == 2) {
                 peer.send(ok("second"));
-                peer.send(ok("poison"));   // in a record of its own, perhaps when the connection is idle already
+                peer.send(ok("poison"));  // in a record of its own, perhaps when the connection is idle already
                 early.release();
                 return;
             }
@@ -174,13 +184,13 @@ TEST_CASE("what decides is what is spoken: HTTP on an odd port and on 443, TLS o
             while (!peer.read_message().empty()) peer.send(ok("secure"));
         },
         good_server());
-    const auto gateway = SealedGateway::start(
-        fmt::format("[[allow]]\nhost = \"plain.test\"\nport = [443, {0}]\nprivate = true\n"
-                    "[[route]]\nhost = \"plain.test\"\nto = \"http://127.0.0.1:{0}\"\n"
-                    "[[allow]]\nhost = \"tls.test\"\nport = 80\nprivate = true\n"
-                    "[[route]]\nhost = \"tls.test\"\nto = \"https://api.test:{1}\"\n",
-                    plain.port(), secure.port()),
-        kNames);
+    const auto gateway =
+        SealedGateway::start(fmt::format("[[allow]]\nhost = \"plain.test\"\nport = [443, {0}]\nprivate = true\n"
+                                         "[[route]]\nhost = \"plain.test\"\nto = \"http://127.0.0.1:{0}\"\n"
+                                         "[[allow]]\nhost = \"tls.test\"\nport = 80\nprivate = true\n"
+                                         "[[route]]\nhost = \"tls.test\"\nto = \"https://api.test:{1}\"\n",
+                                         plain.port(), secure.port()),
+                             kNames);
     if (!gateway) return;
     auto odd = gateway->connect(kAddress, plain.port());
     odd.send(fmt::format("GET / HTTP/1.1\r\nHost: plain.test:{}\r\n\r\n", plain.port()));

@@ -13,7 +13,8 @@ using namespace sallyport::test;
 
 namespace {
 
-const std::vector<std::pair<std::string, std::string>> kNames = {{"api.test", "127.0.0.1"}, {"other.test", "127.0.0.1"}};
+const std::vector<std::pair<std::string, std::string>> kNames = {{"api.test", "127.0.0.1"},
+                                                                 {"other.test", "127.0.0.1"}};
 
 std::string policy_for(std::uint16_t port, const std::string& secret) {
     ::setenv("SALLYPORT_TEST_REAL", "real-value-1", 1);
@@ -45,17 +46,20 @@ struct Origin {
     }
 };
 
-bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool holds(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
 TEST_CASE("secret: a header is set, or replaced however often the client sent it, and Connection cannot remove it") {
     Origin origin;
-    const auto gateway = SealedGateway::start(
-        policy_for(origin.wire.port(), "header = \"x-api-key\"\nformat = \"Key {}\""), kNames);
+    const auto gateway =
+        SealedGateway::start(policy_for(origin.wire.port(), "header = \"x-api-key\"\nformat = \"Key {}\""), kNames);
     if (!gateway) return;
     std::string answer;
-    for (const std::string fields : {"", "X-Api-Key: mine\r\nx-api-key: mine too\r\n", "Connection: close, X-Api-Key\r\n"}) {
+    for (const std::string fields :
+         {"", "X-Api-Key: mine\r\nx-api-key: mine too\r\n", "Connection: close, X-Api-Key\r\n"}) {
         CAPTURE(fields);
         const auto head = origin.sees(*gateway, fields, answer);
         CHECK(holds(head, "Key real-value-1\r\n"));
@@ -75,7 +79,7 @@ TEST_CASE("secret: HTTP Basic, and a placeholder wherever it stands in a field, 
         Origin origin;
         const auto gateway = SealedGateway::start(policy_for(origin.wire.port(), "basic = \"x-access-token\""), kNames);
         if (!gateway) return;
-        std::string answer;   // base64 of "x-access-token:real-value-1"
+        std::string answer;  // base64 of "x-access-token:real-value-1"
         CHECK(holds(origin.sees(*gateway, "Authorization: Basic bWluZQ==\r\n", answer),
                     "Authorization: Basic eC1hY2Nlc3MtdG9rZW46cmVhbC12YWx1ZS0x\r\n"));
     }
@@ -83,7 +87,7 @@ TEST_CASE("secret: HTTP Basic, and a placeholder wherever it stands in a field, 
     const auto gateway = SealedGateway::start(policy_for(origin.wire.port(), "placeholder = \"dummy-value\""), kNames);
     if (!gateway) return;
     std::string answer;
-    const auto head =   // base64 of "u:dummy-value"; of "u:real-value-1"
+    const auto head =  // base64 of "u:dummy-value"; of "u:real-value-1"
         origin.sees(*gateway, "Authorization: Basic dTpkdW1teS12YWx1ZQ==\r\nX-Any: a dummy-value b\r\n", answer);
     CHECK(holds(head, "Basic dTpyZWFsLXZhbHVlLTE=\r\n"));
     CHECK(holds(head, "X-Any: a real-value-1 b\r\n"));
@@ -104,7 +108,7 @@ TEST_CASE("secret: a placeholder on its way anywhere else is a 403 and an alarm;
         CHECK(origin.sees(*gateway, fields, answer, "other.test", path) == "");
         CHECK(answer.starts_with("HTTP/1.1 403 "));
     }
-    auto denied = gateway->connect_tls("192.0.2.7", 443, "evil.test");   // where the policy refuses it anyway
+    auto denied = gateway->connect_tls("192.0.2.7", 443, "evil.test");  // where the policy refuses it anyway
     denied.send("GET /dummy-value HTTP/1.1\r\nHost: evil.test\r\n\r\n");
     CHECK(denied.read_message().starts_with("HTTP/1.1 403 "));
     const auto events = gateway->finish();
@@ -114,7 +118,7 @@ TEST_CASE("secret: a placeholder on its way anywhere else is a 403 and an alarm;
 }
 
 TEST_CASE("secret: never without TLS, and never to an origin whose certificate does not hold") {
-    Origin origin;   // its certificate is for api.test, the route's is not
+    Origin origin;  // its certificate is for api.test, the route's is not
     const auto gateway = SealedGateway::start(
         policy_for(origin.wire.port(), "header = \"x-api-key\"") +
             fmt::format("[[route]]\nhost = \"api.test\"\nto = \"https://other.test:{}\"\n", origin.wire.port()),
@@ -129,5 +133,5 @@ TEST_CASE("secret: never without TLS, and never to an origin whose certificate d
     CHECK(origin.wire.handshakes() == 0);
     const auto events = gateway->finish();
     REQUIRE(events.size() == 2);
-    CHECK(events[0].value("secrets", nlohmann::json::array()).empty());   // none was sent
+    CHECK(events[0].value("secrets", nlohmann::json::array()).empty());  // none was sent
 }

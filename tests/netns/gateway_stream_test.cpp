@@ -43,7 +43,7 @@ TEST_CASE("opaque: a server that speaks first is heard, by name through its virt
 
 TEST_CASE("opaque: a client that speaks first and closes its half still gets its answer") {
     WireOrigin origin([](WirePeer& peer) {
-        CHECK(peer.read_to_end() == std::string("\x01\x02 query"));   // arrives only with the client's FIN
+        CHECK(peer.read_to_end() == std::string("\x01\x02 query"));  // arrives only with the client's FIN
         peer.send("answer");
     });
     const auto gateway = SealedGateway::start(policy_for(origin.port()), kNames);
@@ -69,7 +69,7 @@ TEST_CASE("opaque: a reset on either side ends the other, and is recorded once")
     auto second = gateway->connect(address, origin.port());
     CHECK(second.read_until("\n") == "hello\n");
     second.reset();
-    auto third = gateway->connect(address, origin.port());   // the origin serves one at a time: the second is over
+    auto third = gateway->connect(address, origin.port());  // the origin serves one at a time: the second is over
     CHECK(third.read_until("\n") == "hello\n");
     third.close();
     CHECK(gateway->finish().size() == 3);
@@ -125,7 +125,7 @@ TEST_CASE("a direct connection to the gateway's own port is not served") {
         CAPTURE(address);
         CHECK(gateway->inside().run([=] { return tcp_connect(address, port); }).error == ECONNREFUSED);
     }
-    auto elsewhere = gateway->connect("192.0.2.7", port);   // the same port of another address is a destination
+    auto elsewhere = gateway->connect("192.0.2.7", port);  // the same port of another address is a destination
     elsewhere.send("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n");
     CHECK(elsewhere.read_message().starts_with("HTTP/1.1 403 "));
 }

@@ -310,16 +310,15 @@ TEST_CASE("isolation: hidden files show what they are told to, hidden directorie
 TEST_CASE("isolation: what is hidden cannot be moved away, covered sockets neither") {
     for (const bool nobody : each_user()) {
         const Hidden hidden(nobody);
-        const auto outcome =
-            run_script("cd " + hidden.path() +
-                           "; umount $PWD/key $PWD/state; umount -l $PWD/state; umount -l /proc; umount -l /run;"
-                           "mv state moved; rm -rf key state; mv key moved; ln key key2; cp key key3;"
-                           "mv $PWD ${PWD}x && cd ${PWD}x && cat key; cat */*; grep -rs the-real . ;"
-                           "ls -A state moved; cd /; mv " +
-                           hidden.path() + "x " + hidden.path() + "; echo end",
-                       hidden.options());
+        const auto outcome = run_script(
+            "cd " + hidden.path() +
+                "; umount $PWD/key $PWD/state; umount -l $PWD/state; umount -l /proc; umount -l /run;"
+                "mv state moved; rm -rf key state; mv key moved; ln key key2; cp key key3;"
+                "mv $PWD ${PWD}x && echo BAD; cat key; cat */*; grep -rs the-real . ; ls -A state moved; echo end",
+            hidden.options());
         CHECK_MESSAGE(outcome.says("placeholder"), outcome.output);
         CHECK_MESSAGE(outcome.says("end\n"), outcome.output);
+        CHECK_FALSE_MESSAGE(outcome.says("BAD"), outcome.output);
         CHECK_FALSE_MESSAGE(outcome.says("the-real-secret"), outcome.output);
         CHECK_FALSE_MESSAGE(outcome.says("ca.key"), outcome.output);
     }

@@ -201,8 +201,9 @@ const std::vector<PacketAttack> kAttacks = {
     {19, "link-local over IPv6", false,
      [] {
          return on_each_interface([](const std::string& name) {
-             return send_from(SOCK_DGRAM, 0, address6("ff02::1", 9, name), filled(19)) |
-                    send_from(SOCK_DGRAM, 0, address6("fe80::1", 9, name), filled(19));
+             const bool multicast = send_from(SOCK_DGRAM, 0, address6("ff02::1", 9, name), filled(19));
+             const bool unicast = send_from(SOCK_DGRAM, 0, address6("fe80::1", 9, name), filled(19));
+             return multicast || unicast;
          });
      }},
     {20, "icmp", true, [] { return raw_protocol(20, IPPROTO_ICMP); }},

@@ -101,7 +101,7 @@ std::string question(const std::string& name) {
         query += static_cast<char>(end - begin) + name.substr(begin, end - begin);
         begin = end + 1;
     }
-    return query + std::string("\0\0\1\0\1", 5);   // root, A, IN
+    return query + std::string("\0\0\1\0\1", 5);  // root, A, IN
 }
 
 }  // namespace
@@ -109,7 +109,10 @@ std::string question(const std::string& name) {
 struct SealedGateway::Parts {
     Parts(Sealed sealed, const std::string& toml, const std::vector<std::pair<std::string, std::string>>& names,
           session::TimeLimits limits)
-        : port(port_of(sealed.sockets.tcp4)), inside(std::move(sealed.inside)), rules(rules_of(toml)), audit(std::in_place, audit_file) {
+        : port(port_of(sealed.sockets.tcp4)),
+          inside(std::move(sealed.inside)),
+          rules(rules_of(toml)),
+          audit(std::in_place, audit_file) {
         for (const auto& [name, address] : names) dns.address(name, address);
         proxy.emplace(io, rules, authority, *audit, std::move(sealed.sockets),
                       app::ProxyOptions{limits, origin_ca().pem(), dns.where()});
@@ -202,8 +205,12 @@ WirePeer SealedGateway::connect_tls(const std::string& address, std::uint16_t po
     return client;
 }
 
-const Namespaces& SealedGateway::inside() const { return parts_->inside; }
-std::uint16_t SealedGateway::port() const { return parts_->port; }
+const Namespaces& SealedGateway::inside() const {
+    return parts_->inside;
+}
+std::uint16_t SealedGateway::port() const {
+    return parts_->port;
+}
 
 std::vector<nlohmann::json> SealedGateway::finish() {
     parts_->end();

@@ -83,16 +83,18 @@ Judged judged(const std::string& request, const ConnectionFacts& facts = kTls) {
     return {std::move(result), std::move(head)};
 }
 
-std::string get(const std::string& fields = "", const std::string& target = "/v1/x", const std::string& method = "GET") {
+std::string get(const std::string& fields = "", const std::string& target = "/v1/x",
+                const std::string& method = "GET") {
     return method + " " + target + " HTTP/1.1\r\nHost: api.test\r\n" + fields + "\r\n";
 }
 
 }  // namespace
 
 TEST_CASE("gate: what is permitted goes on as it was decided on, with the secret and without connection fields") {
-    const auto passed = judged(get("X-Api-Key: dummy-key-value\r\nConnection: X-Api-Key, X-Hop, Host, keep-alive\r\nX-Hop: 1\r\n"
-                                   "TE: trailers, deflate\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\nX-Stays: 1\r\n",
-                                   "/v1/a/../%62?q=%41"));
+    const auto passed =
+        judged(get("X-Api-Key: dummy-key-value\r\nConnection: X-Api-Key, X-Hop, Host, keep-alive\r\nX-Hop: 1\r\n"
+                   "TE: trailers, deflate\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\nX-Stays: 1\r\n",
+                   "/v1/a/../%62?q=%41"));
     REQUIRE(passed.status() == 0);
     const auto& permit = passed.permit();
     CHECK(passed.head.target == "/v1/b?q=%41");
@@ -113,13 +115,13 @@ TEST_CASE("gate: what is permitted goes on as it was decided on, with the secret
 TEST_CASE("gate: a table of requests on a TLS connection for api.test:443") {
     struct Row {
         std::string request;
-        unsigned status;   // 0: permitted
+        unsigned status;  // 0: permitted
     };
     const Row rows[] = {
         {get(), 0},
         {get("", "https://api.test/v1/x"), 0},
         {get("", "HTTPS://API.Test/v1/x"), 0},
-        {get("", "https://api.test:443/v1/x"), 400},   // Host names no port: two texts, so no one meaning
+        {get("", "https://api.test:443/v1/x"), 400},  // Host names no port: two texts, so no one meaning
         {"GET /v1/x HTTP/1.1\r\nHost: API.TEST.\r\n\r\n", 0},
         {"GET /v1/x HTTP/1.1\r\nHost: api.test:443\r\n\r\n", 0},
         {"GET /v1/x HTTP/1.0\r\n\r\n", 0},
@@ -150,10 +152,10 @@ TEST_CASE("gate: a table of requests on a TLS connection for api.test:443") {
         {get("X-HTTP-Method-Override: PUT\r\n"), 403},
         {get("x-method-override: PATCH\r\n"), 403},
     };
-    for (const auto& [request, status] : rows) {
-        CAPTURE(request);
-        const auto done = judged(request);
-        CHECK(done.status() == status);
+    for (const auto& row : rows) {
+        CAPTURE(row.request);
+        const auto done = judged(row.request);
+        CHECK(done.status() == row.status);
         if (done.status() != 0) CHECK(done.refusal().destination.port == 443);
     }
 }
@@ -169,7 +171,7 @@ TEST_CASE("gate: plain HTTP is decided by Host; without TLS no secret and no pla
     const ConnectionFacts plain{false, "192.0.2.7", 80};
     CHECK(judged("GET /x HTTP/1.1\r\nHost: open.test\r\n\r\n", plain).status() == 0);
     CHECK(judged("GET /closed/x HTTP/1.1\r\nHost: open.test\r\n\r\n", plain).status() == 403);
-    CHECK(judged("GET / HTTP/1.0\r\n\r\n", plain).status() == 403);   // for the address, which no rule names
+    CHECK(judged("GET / HTTP/1.0\r\n\r\n", plain).status() == 403);  // for the address, which no rule names
     CHECK(judged("GET /v1/x HTTP/1.1\r\nHost: api.test\r\n\r\n", plain).status() == 403);
     const auto routed = judged("GET /x HTTP/1.1\r\nHost: open.test\r\n\r\n", plain);
     CHECK(routed.permit().origin.port == 8080);
@@ -186,7 +188,8 @@ TEST_CASE("authority: host and port in parts, IPv6 in brackets, nothing else") {
     CHECK(parse_authority("Example.COM:8080")->port_text == "8080");
     CHECK(parse_authority("[2001:DB8::1]")->host == "2001:db8::1");
     CHECK(parse_authority("[2001:db8::1]:443")->port_text == "443");
-    for (const char* bad : {"", ":80", "a:", "a:b", "a:+1", "a:1:2", "a b", "a/b", "a@b", "[::1", "[::1]x:1", "a]:1", "a,b"}) {
+    for (const char* bad :
+         {"", ":80", "a:", "a:b", "a:+1", "a:1:2", "a b", "a/b", "a@b", "[::1", "[::1]x:1", "a]:1", "a,b"}) {
         CAPTURE(bad);
         CHECK(parse_authority(bad).has_error());
     }
@@ -196,7 +199,8 @@ TEST_CASE("authority: host and port in parts, IPv6 in brackets, nothing else") {
 }
 
 TEST_CASE("refusal page: hostile bytes never appear raw, in text or JSON; the TOML stays whole") {
-    Refusal refusal{403, {"evil.test", 443}, "GET\x1b[2J", "/a\r\nSet-Cookie: x=1\"<script>\x80", "why\n\x07", "f:1", "", ""};
+    Refusal refusal{
+        403, {"evil.test", 443}, "GET\x1b[2J", "/a\r\nSet-Cookie: x=1\"<script>\x80", "why\n\x07", "f:1", "", ""};
     refusal.suggestion = "[[allow]]\nhost   = \"evil.test\"\n";
     const auto text = refusal_response(refusal, {});
     const auto end_of_head = text.find("\r\n\r\n");

@@ -34,7 +34,8 @@ TEST_CASE("writer: a request is written from the head, framing included") {
     head.fields = {{"Host", "h"}, {"X", "1"}, {"TE", "trailers"}};
     head.body = {Framing::chunked, 0};
     CHECK(request_text(head) ==
-          "POST /a?b HTTP/1.1\r\nHost: h\r\nX: 1\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\nConnection: TE\r\n\r\n");
+          "POST /a?b HTTP/1.1\r\nHost: h\r\nX: 1\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\nConnection: "
+          "TE\r\n\r\n");
     head.fields = {{"Host", "h"}, {"Content-Length", "3"}};
     head.body = {Framing::length, 3};
     CHECK(request_text(head) == "POST /a?b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n");
@@ -52,8 +53,13 @@ TEST_CASE("writer: a body that ends with the connection is chunked for HTTP/1.1 
 }
 
 TEST_CASE("writer: a response's connection fields are ours; no length where there can be no body") {
-    auto head = response(200, {{"Connection", "close, X-Hop"}, {"X-Hop", "1"}, {"Keep-Alive", "5"}, {"Content-Length", "2"},
-                               {"Transfer-Encoding", "chunked"}, {"X", "1"}},
+    auto head = response(200,
+                         {{"Connection", "close, X-Hop"},
+                          {"X-Hop", "1"},
+                          {"Keep-Alive", "5"},
+                          {"Content-Length", "2"},
+                          {"Transfer-Encoding", "chunked"},
+                          {"X", "1"}},
                          {Framing::length, 2});
     CHECK(response_text(head, head.body, 1, false) == "HTTP/1.1 200 R\r\nContent-Length: 2\r\nX: 1\r\n\r\n");
     CHECK(response_text(head, head.body, 1, true).ends_with("Connection: close\r\n\r\n"));
@@ -65,7 +71,7 @@ TEST_CASE("writer: a response's connection fields are ours; no length where ther
         CHECK(text.find("Link: x\r\n") != std::string::npos);
     }
     auto interim = response(103, {});
-    CHECK(response_text(interim, {}, 1, true).find("Connection") == std::string::npos);   // it announces nothing
+    CHECK(response_text(interim, {}, 1, true).find("Connection") == std::string::npos);  // it announces nothing
 }
 
 TEST_CASE("writer: pieces become one chunk, nothing becomes none, and the end carries only harmless trailers") {
@@ -75,8 +81,14 @@ TEST_CASE("writer: pieces become one chunk, nothing becomes none, and the end ca
     CHECK(appended(Framing::length, {"ab", "c"}) == "abc");
     std::string end;
     append_body_end(end, Framing::chunked,
-                    {{"X-Sum", "1"}, {"content-length", "9"}, {"Host", "evil"}, {"authorization", "x"}, {"Set-Cookie", "x"},
-                     {"X-HTTP-Method-Override", "DELETE"}, {"Transfer-Encoding", "chunked"}, {"Connection", "close"}});
+                    {{"X-Sum", "1"},
+                     {"content-length", "9"},
+                     {"Host", "evil"},
+                     {"authorization", "x"},
+                     {"Set-Cookie", "x"},
+                     {"X-HTTP-Method-Override", "DELETE"},
+                     {"Transfer-Encoding", "chunked"},
+                     {"Connection", "close"}});
     CHECK(end == "0\r\nX-Sum: 1\r\n\r\n");
     std::string none;
     append_body_end(none, Framing::length, {{"X-Sum", "1"}});
