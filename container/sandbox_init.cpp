@@ -72,6 +72,18 @@ void wipe_environment() {
     ::clearenv();
 }
 
+/// The kernel drops signals from inside for a first process that does not handle them; libraries that were loaded into
+/// us (a sanitizer's) may have installed handlers. What is ignored stays so, for COMMAND to inherit.
+void drop_signal_handlers() {
+    for (int number = 1; number < NSIG; ++number) {
+        struct sigaction action {};
+        if (::sigaction(number, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;
+        action = {};
+        action.sa_handler = SIG_DFL;
+        ::sigaction(number, &action, nullptr);
+    }
+}
+
 void take_ids(int channel) {
     // While dumpable our /proc files are ours, and so the gateway's to write to. No program of the sandbox exists yet.
     ::prctl(PR_SET_DUMPABLE, 1);
@@ -88,6 +100,7 @@ void own_mounts(bool user_namespace) {
 
 void set_up(const InitPlan& plan, int channel) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    drop_signal_handlers();
     if (plan.user_namespace) take_ids(channel);
     ::prctl(PR_SET_DUMPABLE, 0);
     wipe_environment();
