@@ -54,6 +54,7 @@ struct Policy::Index {
     std::vector<std::pair<HostPattern, std::uint32_t>> networks;
     std::unordered_set<std::string, TextHash, std::equal_to<>> allowed_ancestors;
     TextMap<std::uint32_t> routes;
+    std::unordered_set<std::uint16_t> allowed_ports;
 
     void add(const HostPattern& pattern, Action action, std::uint32_t rule) {
         if (pattern.kind() == HostPattern::Kind::network) {
@@ -71,12 +72,19 @@ struct Policy::Index {
 Policy::Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes)
     : rules_(std::move(rules)), secrets_(std::move(secrets)), routes_(std::move(routes)) {
     auto index = std::make_shared<Index>();
-    for (std::size_t i = 0; i < rules_.size(); ++i)
+    for (std::size_t i = 0; i < rules_.size(); ++i) {
         for (const HostPattern& host : rules_[i].hosts)
             index->add(host, rules_[i].action, static_cast<std::uint32_t>(i));
+        if (rules_[i].action == Action::allow) index->allowed_ports.insert(rules_[i].ports.begin(), rules_[i].ports.end());
+    }
+    index->allowed_ports.insert({80, 443});
     for (std::size_t i = 0; i < routes_.size(); ++i)
         index->routes.emplace(routes_[i].host, static_cast<std::uint32_t>(i));
     index_ = std::move(index);
+}
+
+bool Policy::allows_port(std::uint16_t port) const {
+    return index_->allowed_ports.contains(port);
 }
 
 const Route* Policy::route_for(std::string_view host) const {

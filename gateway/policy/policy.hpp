@@ -91,6 +91,8 @@ public:
     const std::vector<Rule>& rules() const { return rules_; }
     const std::vector<SecretRule>& secrets() const { return secrets_; }
     const Route* route_for(std::string_view host) const;
+    /// False when no rule allows anything on this port, whatever the host; 80 and 443 always may carry something.
+    bool allows_port(std::uint16_t port) const;
 
     /// Rules whose host pattern matches `host` (canonical name or address text), in file order.
     /// The cost does not grow with the number of rules for other hosts.

@@ -53,15 +53,17 @@ std::string Session::dialled_name() const {
 
 awaitable<void> Session::serve() {
     const policy::Destination dialled{dialled_name(), original_.port};
-    if (policy::decide_stream(*gateway_.rules.policy, dialled, false).allowed) {
-        // Of the protocols that such a rule is for, some begin with the server's greeting.
+    const auto& policy = *gateway_.rules.policy;
+    if (policy::decide_stream(policy, dialled, false).allowed || !policy.allows_port(dialled.port)) {
+        // Of the protocols that use other ports, some begin with the server's greeting: their client says nothing.
         const auto spoke = co_await client_.wait_readable_for(gateway_.limits.server_first);
         if (!spoke) co_return;
         if (!*spoke) co_return co_await serve_stream(dialled, "tcp");
     }
     const auto protocol = co_await read_protocol();
     if (!protocol) {
-        if (!prefix_.empty()) refuse("tcp", dialled.host, protocol.error().detail);
+        if (!prefix_.empty() || protocol.error().kind == ErrorKind::timed_out)
+            refuse("tcp", dialled.host, protocol.error().detail);
         co_return;
     }
     switch (*protocol) {

@@ -127,7 +127,7 @@ TEST_CASE("hello: half of one and then silence is cut off at the time limit, and
     whole.read_to_end();
     CHECK(silent.closed());
     const auto events = gateway->finish();
-    REQUIRE(events.size() == 2);
+    REQUIRE(events.size() == 3);
     for (const auto& event : events) CHECK(std::string(event["reason"]).starts_with("time limit"));
 }
 

@@ -91,6 +91,19 @@ TEST_CASE("opaque: a reset where nothing allows it, by literal address too; noth
     CHECK(origin.connections() == 0);
 }
 
+TEST_CASE("opaque: a client that waits for a greeting on a port that nothing allows is reset at once, and recorded") {
+    session::TimeLimits limits;
+    limits.hello = std::chrono::minutes(1);   // not what ends it
+    const auto gateway = SealedGateway::start(policy_for(5432), kNames, limits);
+    if (!gateway) return;
+    auto client = gateway->connect("203.0.113.5", 25);
+    CHECK(client.is_reset());
+    const auto events = gateway->finish();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0]["decision"] == "deny");
+    CHECK(events[0]["original_dst"] == "203.0.113.5:25");
+}
+
 TEST_CASE("TLS passed through by name: the certificate is the origin's own, the bytes are untouched") {
     WireOrigin origin(
         [](WirePeer& peer) {
