@@ -146,6 +146,14 @@ TEST_CASE("a response to HEAD has no body, whatever its Content-Length says") {
     CHECK(parser.head().body.kind == Framing::none);
 }
 
+TEST_CASE("a response that repeats its length has it once; differing lengths are refused") {
+    Http1Parser<false> same;
+    REQUIRE(same.put("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nA: b\r\nContent-Length: 2\r\n\r\n"));
+    CHECK(count(same.head().fields, "Content-Length") == 1);
+    Http1Parser<false> differing;
+    CHECK(!differing.put("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n"));
+}
+
 TEST_CASE("a response without length ends when the origin closes; a cut one is an error") {
     Http1Parser<false> parser;
     const std::string head = "HTTP/1.1 200 OK\r\n\r\n";
