@@ -128,6 +128,7 @@ TEST_CASE("run: a directory that the sandbox hides cannot be the current one") {
     for (const bool nobody : each_user()) {
         auto options = as(nobody);
         options.directory = "/run/lock";
+        ::mkdir("/run/lock", 01777);  // where there is none yet
         CHECK(run_script("pwd", options).output == "/run/lock\n");
         options.before_start = [] {
             ::mkdir("/run/sallyport-test", 0777);

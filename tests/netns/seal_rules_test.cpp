@@ -26,6 +26,9 @@ std::string nft_list() {
     std::string text;
     std::array<char, 4096> buffer;
     while (::fgets(buffer.data(), buffer.size(), out.get())) text += buffer.data();
+    // nft takes the names of protocols from /etc/protocols, which a small system lacks.
+    const std::string number = "l4proto 6 ", name = "l4proto tcp ";
+    for (auto at = text.find(number); at != text.npos; at = text.find(number)) text.replace(at, number.size(), name);
     return text;
 }
 

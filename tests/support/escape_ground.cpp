@@ -1,5 +1,7 @@
 #include "tests/support/escape_ground.hpp"
 
+#include <signal.h>
+
 #include <unistd.h>
 
 #include <cstdlib>
@@ -60,7 +62,11 @@ std::vector<std::string> EscapeGround::attack(const std::string& test_case) {
 }
 
 Launch EscapeGround::launch(std::vector<std::string> command, std::function<void()> before) const {
-    return {std::move(command), environment, directory_, nobody_, std::move(before)};
+    const auto prepare = [before = std::move(before)] {
+        ::signal(SIGPIPE, SIG_IGN);  // to an attack a refused connection is one outcome of many
+        if (before) before();
+    };
+    return {std::move(command), environment, directory_, nobody_, prepare};
 }
 
 std::unique_ptr<Running> EscapeGround::without_sallyport(std::vector<std::string> command,
