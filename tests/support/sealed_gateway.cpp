@@ -13,28 +13,12 @@
 #include <thread>
 
 #include "gateway/base/startup_error.hpp"
-#include "gateway/policy/load.hpp"
+#include "tests/support/rules.hpp"
 
 namespace sallyport::test {
 namespace {
 
 namespace asio = boost::asio;
-
-session::Rules rules_of(const std::string& toml) {
-    auto loaded = policy::load(toml, "test.toml");
-    if (auto* mistakes = std::get_if<std::vector<policy::Mistake>>(&loaded))
-        throw std::runtime_error(mistakes->front().to_string());
-    session::Rules rules;
-    rules.policy = std::get<std::shared_ptr<const policy::Policy>>(loaded);
-    rules.secrets = std::make_shared<secrets::Store>(rules.policy);
-    return rules;
-}
-
-std::string temporary_file() {
-    std::string name = "/tmp/sallyport-test-XXXXXX";
-    ::close(::mkstemp(name.data()));
-    return name;
-}
 
 void send_fd(int channel, int fd) {
     char byte = '+';
