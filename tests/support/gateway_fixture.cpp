@@ -7,8 +7,6 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 #include "tests/support/rules.hpp"
 
@@ -71,14 +69,6 @@ WirePeer GatewayFixture::http_client(std::string name, std::uint16_t port) {
     asio::co_spawn(parts_->io,
                    serve(parts_->gateway, theirs.release(), {false, std::move(name), port}, parts_->io), asio::detached);
     return WirePeer(std::move(ours));
-}
-
-/// Everything so far: the log is written by a thread of its own, so this waits for what was recorded.
-std::string GatewayFixture::audit_log() {
-    std::ifstream in(audit_file_);
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
 }
 
 }  // namespace sallyport::test

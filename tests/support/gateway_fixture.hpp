@@ -20,8 +20,6 @@ public:
     /// The client's end of a plain connection that HttpService serves.
     WirePeer http_client(std::string name, std::uint16_t port);
 
-    std::string audit_log();
-
 private:
     struct Parts;
     std::string audit_file_;
