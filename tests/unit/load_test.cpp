@@ -267,6 +267,13 @@ to   = "http://[2001:db8::1]"
             CHECK(!mistakes_of(text).empty());
     }
 
+    TEST_CASE("a table header that ends in mid-air is a mistake, not a crash") {
+        for (const char* text : {"[\n", "[[\n", "[", "[a.\n", "= 1\n"}) {
+            CAPTURE(text);
+            CHECK(mistakes_of(text).size() == 1);
+        }
+    }
+
     TEST_CASE("all mistakes are told, in the order of the text") {
         const auto found = mistakes_of("[[deny]]\nhost='*'\n[[allow]]\nhost='a.example'\nport=0\npath='x'\nfoo=1\n");
         REQUIRE(found.size() == 4);
