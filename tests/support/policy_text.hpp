@@ -12,6 +12,22 @@
 
 namespace sallyport::policy {
 
+/// A host that is allowed in part, another protocol by port, and a deny within what is allowed.
+inline constexpr const char* kGithub = R"(
+[[allow]]
+host   = "api.github.com"
+method = ["GET", "HEAD"]
+path   = "/repos/acme/**"
+
+[[allow]]
+host = "github.com"
+port = 22
+
+[[deny]]
+host = "api.github.com"
+path = "/repos/acme/secret/**"
+)";
+
 inline std::shared_ptr<const Policy> policy_of(std::string_view text) {
     const LoadResult result = load(text, "sallyport.toml");
     if (const auto* mistakes = std::get_if<std::vector<Mistake>>(&result))

@@ -10,21 +10,6 @@ using namespace sallyport::policy;
 
 namespace {
 
-constexpr const char* kGithub = R"(
-[[allow]]
-host   = "api.github.com"
-method = ["GET", "HEAD"]
-path   = "/repos/acme/**"
-
-[[allow]]
-host = "github.com"
-port = 22
-
-[[deny]]
-host = "api.github.com"
-path = "/repos/acme/secret/**"
-)";
-
 struct Expected {
     const char* host;
     std::uint16_t port;

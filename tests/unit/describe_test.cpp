@@ -5,25 +5,6 @@
 
 using namespace sallyport::policy;
 
-namespace {
-
-constexpr const char* kGithub = R"(
-[[allow]]
-host   = "api.github.com"
-method = ["GET", "HEAD"]
-path   = "/repos/acme/**"
-
-[[allow]]
-host = "github.com"
-port = 22
-
-[[deny]]
-host = "api.github.com"
-path = "/repos/acme/secret/**"
-)";
-
-}  // namespace
-
 TEST_SUITE("describe") {
     TEST_CASE("a decision is described in one line, with the rule's position") {
         const auto policy = policy_of(kGithub);
