@@ -39,7 +39,7 @@ public:
     ~GuardedCommand();
 
     /// Once.
-    SealedSockets take_sockets() { return std::move(sockets_); }
+    GatewaySockets take_sockets() { return std::move(sockets_); }
     /// COMMAND will not have this variable: what is known only now that secrets were read. Before release().
     void withhold(const std::string& variable);
     /// Starts COMMAND.
@@ -61,7 +61,7 @@ private:
     UniqueFd process_;  ///< pidfd of the init process
     UniqueFd channel_;
     Terminal terminal_;
-    SealedSockets sockets_;
+    GatewaySockets sockets_;
 };
 
 }  // namespace sallyport::container

@@ -76,23 +76,25 @@ void keep_alive(int fd) {
     ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kKeepAliveSeconds, sizeof kKeepAliveSeconds);
 }
 
-/// False when the port that the kernel chose for the first socket is taken for another.
-bool try_open(const std::vector<Slot>& slots) {
-    std::uint16_t port = 0;
+/// False when the port that the kernel chose for the first socket is taken for another. `wanted` 0: the kernel chooses.
+bool try_open(const std::vector<Slot>& slots, std::uint16_t wanted) {
+    std::uint16_t port = wanted;
     for (const auto& slot : slots) {
         slot.fd = open_socket(slot);
         if (!slot.fd) throw system_error("cannot open a listener for the sandbox", errno);
         const int error = bind_loopback(slot.fd.get(), slot.family, port);
-        if (error == EADDRINUSE && port != 0) return false;
+        if (error == EADDRINUSE && port != wanted) return false;
+        if (error == EADDRINUSE && wanted != 0)
+            throw StartupError("port " + std::to_string(wanted) + " of the namespace's loopback address is in use");
         if (error) throw system_error("cannot bind a listener to the sandbox's loopback address", error);
         port = port_of(slot.fd.get());
     }
     return true;
 }
 
-/// Opens all on one port number, which is returned.
-std::uint16_t open_on_one_port(const std::vector<Slot>& slots) {
-    for (int attempt = 0; !try_open(slots); ++attempt)
+/// Opens all on one port number, which is returned. `wanted` 0: the kernel chooses.
+std::uint16_t open_on_one_port(const std::vector<Slot>& slots, std::uint16_t wanted = 0) {
+    for (int attempt = 0; !try_open(slots, wanted); ++attempt)
         if (attempt == kPortAttempts) throw StartupError("found no port that is free for all listeners");
     for (const auto& slot : slots) {
         if (slot.type != SOCK_STREAM) continue;
@@ -108,25 +110,28 @@ std::uint16_t open_on_one_port(const std::vector<Slot>& slots) {
 // then the rules; the routes last. Nothing is reachable at any point, there being no interface to leave by. But until
 // the routes exist, a connection fails with "network is unreachable" instead of being looped to nobody, and whatever
 // step fails leaves a namespace without routes.
-SealedSockets seal_namespace() {
+GatewaySockets seal_namespace() {
     require_no_uplink();
     raise_loopback();
     const bool ipv6 = namespace_has_ipv6();
 
-    SealedSockets sockets;
-    std::vector<Slot> proxy{{sockets.tcp4, AF_INET, SOCK_STREAM}};
+    GatewaySockets sockets;
+    sockets.packet_log = netfilter::open_packet_log(kLogGroup);  // one holder at a time: a second seal ends here
+    std::vector<Slot> intercept{{sockets.tcp4, AF_INET, SOCK_STREAM}};
+    std::vector<Slot> proxy{{sockets.proxy4, AF_INET, SOCK_STREAM}};
     std::vector<Slot> dns{{sockets.dns_udp4, AF_INET, SOCK_DGRAM}, {sockets.dns_tcp4, AF_INET, SOCK_STREAM}};
     if (ipv6) {
-        proxy.push_back({sockets.tcp6, AF_INET6, SOCK_STREAM});
+        intercept.push_back({sockets.tcp6, AF_INET6, SOCK_STREAM});
+        proxy.push_back({sockets.proxy6, AF_INET6, SOCK_STREAM});
         dns.push_back({sockets.dns_udp6, AF_INET6, SOCK_DGRAM});
         dns.push_back({sockets.dns_tcp6, AF_INET6, SOCK_STREAM});
     }
     netfilter::InterceptPlan plan;
-    plan.proxy_port = open_on_one_port(proxy);
+    open_on_one_port(proxy, kExplicitProxyPort);
+    plan.proxy_port = open_on_one_port(intercept);
     plan.dns_port = open_on_one_port(dns);
     plan.log_group = kLogGroup;
     plan.ipv6 = ipv6;
-    sockets.packet_log = netfilter::open_packet_log(plan.log_group);  // one holder at a time: a second seal ends here
 
     netfilter::apply(netfilter::sealed_ruleset(plan));
     route_all_to_loopback(ipv6);

@@ -13,23 +13,23 @@
 namespace sallyport::container {
 namespace {
 
-constexpr std::size_t kSocketCount = 7;
+constexpr std::size_t kSocketCount = 9;
 
 struct Header {
     std::array<char, 4> magic;
-    std::uint8_t version;
-    std::uint8_t present;  ///< bit i: the i-th socket of slots_of() is in the message
+    std::uint16_t version;
+    std::uint16_t present;  ///< bit i: the i-th socket of slots_of() is in the message
     auto operator<=>(const Header&) const = default;
 };
-constexpr Header kHeader{{'S', 'L', 'P', 'T'}, 1, 0};
-constexpr std::uint8_t kWithIpv6 = 0b1111111;
-constexpr std::uint8_t kIpv4Only = 0b1110001;
+constexpr Header kHeader{{'S', 'L', 'P', 'T'}, 2, 0};
+constexpr std::uint16_t kWithIpv6 = 0b111111111;
+constexpr std::uint16_t kIpv4Only = 0b111100001;
 
-/// In the order of the message. `Sockets` is SealedSockets or const SealedSockets.
+/// In the order of the message. `Sockets` is GatewaySockets or const GatewaySockets.
 template <class Sockets>
 auto slots_of(Sockets& sockets) {
-    return std::array{&sockets.tcp4,     &sockets.tcp6,     &sockets.dns_udp6,  &sockets.dns_tcp6,
-                      &sockets.dns_udp4, &sockets.dns_tcp4, &sockets.packet_log};
+    return std::array{&sockets.tcp4,     &sockets.tcp6,     &sockets.dns_udp6, &sockets.dns_tcp6,  &sockets.proxy6,
+                      &sockets.dns_udp4, &sockets.dns_tcp4, &sockets.proxy4,   &sockets.packet_log};
 }
 
 struct Message {
@@ -56,13 +56,13 @@ std::vector<UniqueFd> take_descriptors(msghdr& message) {
 
 }  // namespace
 
-void send_sockets(int unix_socket, const SealedSockets& sockets) {
+void send_sockets(int unix_socket, const GatewaySockets& sockets) {
     Message message;
     std::vector<int> descriptors;
     const auto slots = slots_of(sockets);
     for (std::size_t i = 0; i < slots.size(); ++i) {
         if (!*slots[i]) continue;
-        message.header.present = static_cast<std::uint8_t>(message.header.present | 1u << i);
+        message.header.present = static_cast<std::uint16_t>(message.header.present | 1u << i);
         descriptors.push_back(slots[i]->get());
     }
     const auto size = descriptors.size() * sizeof(int);
@@ -81,7 +81,7 @@ void send_sockets(int unix_socket, const SealedSockets& sockets) {
     if (sent != sizeof(Header)) throw StartupError("cannot hand the sandbox's sockets to the gateway: cut short");
 }
 
-SealedSockets receive_sockets(int unix_socket) {
+GatewaySockets receive_sockets(int unix_socket) {
     Message message;
     auto view = message.view();
     ssize_t received = 0;
@@ -97,12 +97,12 @@ SealedSockets receive_sockets(int unix_socket) {
     const auto present = message.header.present;
     message.header.present = 0;
     const bool whole = received == sizeof(Header) && !(view.msg_flags & (MSG_CTRUNC | MSG_TRUNC));
-    const std::size_t expected = present == kWithIpv6 ? kSocketCount : 4;
+    const std::size_t expected = present == kWithIpv6 ? kSocketCount : 5;
     if (!whole || message.header != kHeader || (present != kWithIpv6 && present != kIpv4Only) ||
         descriptors.size() != expected)
         throw StartupError("what came over the hand-over socket are not the sockets of a sealed sandbox");
 
-    SealedSockets sockets;
+    GatewaySockets sockets;
     const auto slots = slots_of(sockets);
     auto next = descriptors.begin();
     for (std::size_t i = 0; i < slots.size(); ++i)

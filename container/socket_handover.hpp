@@ -8,10 +8,10 @@ namespace sallyport::container {
 /// Sends all sockets in one message. `unix_socket` is a connected stream or seqpacket socket. The sender's own copies
 /// stay open as long as it keeps them: while anybody holds a listener, clients wait in its queue instead of being
 /// refused. Throws StartupError when the other end is gone.
-void send_sockets(int unix_socket, const SealedSockets& sockets);
+void send_sockets(int unix_socket, const GatewaySockets& sockets);
 
 /// Waits for that message (as long as the socket's SO_RCVTIMEO allows). The descriptors are close-on-exec. Throws
 /// StartupError when the other end is gone, the time is over, or the message is not exactly what send_sockets() sends.
-SealedSockets receive_sockets(int unix_socket);
+GatewaySockets receive_sockets(int unix_socket);
 
 }  // namespace sallyport::container

@@ -11,7 +11,7 @@ namespace sallyport::app {
 
 class PacketAudit {
 public:
-    /// `packet_log` is SealedSockets::packet_log. Reports until destroyed; `audit` must outlive it.
+    /// `packet_log` is GatewaySockets::packet_log. Reports until destroyed; `audit` must outlive it.
     PacketAudit(boost::asio::io_context&, UniqueFd packet_log, audit::Audit& audit);
 
     /// Takes what is waiting now; for the end of a run.

@@ -3,7 +3,7 @@
 namespace sallyport::app {
 namespace {
 
-dns::Sockets dns_sockets(container::SealedSockets& sockets) {
+dns::Sockets dns_sockets(container::GatewaySockets& sockets) {
     dns::Sockets out;
     for (UniqueFd* fd : {&sockets.dns_udp4, &sockets.dns_udp6})
         if (*fd) out.udp.push_back(std::move(*fd));
@@ -15,7 +15,7 @@ dns::Sockets dns_sockets(container::SealedSockets& sockets) {
 }  // namespace
 
 Proxy::Proxy(boost::asio::io_context& io, const session::Rules& rules, const tls::Authority& authority,
-             audit::Audit& audit, container::SealedSockets sockets, const ProxyOptions& options)
+             audit::Audit& audit, container::GatewaySockets sockets, const ProxyOptions& options)
     : audit_(audit),
       leaves_(authority),
       client_tls_(options.trusted_pem),

@@ -3,7 +3,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include <array>
+#include <vector>
 
 #include "container/socket_handover.hpp"
 #include "gateway/base/startup_error.hpp"
@@ -27,11 +27,12 @@ UniqueFd any_socket() {
     return UniqueFd(::socket(AF_UNIX, SOCK_DGRAM, 0));
 }
 
-SealedSockets some_sockets(bool ipv6) {
-    SealedSockets sockets;
-    for (auto* fd : {&sockets.tcp4, &sockets.dns_udp4, &sockets.dns_tcp4, &sockets.packet_log}) *fd = any_socket();
+GatewaySockets some_sockets(bool ipv6) {
+    GatewaySockets sockets;
+    for (auto* fd : {&sockets.tcp4, &sockets.dns_udp4, &sockets.dns_tcp4, &sockets.proxy4, &sockets.packet_log})
+        *fd = any_socket();
     if (ipv6)
-        for (auto* fd : {&sockets.tcp6, &sockets.dns_udp6, &sockets.dns_tcp6}) *fd = any_socket();
+        for (auto* fd : {&sockets.tcp6, &sockets.dns_udp6, &sockets.dns_tcp6, &sockets.proxy6}) *fd = any_socket();
     return sockets;
 }
 
@@ -39,6 +40,14 @@ ino_t inode(const UniqueFd& fd) {
     struct stat status {};
     REQUIRE(::fstat(fd.get(), &status) == 0);
     return status.st_ino;
+}
+
+std::vector<ino_t> inodes_of(const GatewaySockets& s) {
+    std::vector<ino_t> out;
+    for (const auto* fd :
+         {&s.tcp4, &s.tcp6, &s.dns_udp4, &s.dns_udp6, &s.dns_tcp4, &s.dns_tcp6, &s.proxy4, &s.proxy6, &s.packet_log})
+        out.push_back(inode(*fd));
+    return out;
 }
 
 int lowest_free_descriptor() {
@@ -51,12 +60,10 @@ TEST_CASE("hand-over: every socket arrives in its place, close-on-exec") {
     for (const int type : {SOCK_STREAM, SOCK_SEQPACKET}) {
         const auto pair = make_pair(type);
         auto sent = some_sockets(true);
-        const std::array inodes{inode(sent.tcp4),     inode(sent.tcp6),     inode(sent.dns_udp4),  inode(sent.dns_udp6),
-                                inode(sent.dns_tcp4), inode(sent.dns_tcp6), inode(sent.packet_log)};
+        const auto inodes = inodes_of(sent);
         send_sockets(pair.there.get(), std::move(sent));
         const auto got = receive_sockets(pair.here.get());
-        CHECK(inodes == std::array{inode(got.tcp4), inode(got.tcp6), inode(got.dns_udp4), inode(got.dns_udp6),
-                                   inode(got.dns_tcp4), inode(got.dns_tcp6), inode(got.packet_log)});
+        CHECK(inodes_of(got) == inodes);
         CHECK((::fcntl(got.tcp6.get(), F_GETFD) & FD_CLOEXEC) != 0);
     }
 }
@@ -70,6 +77,7 @@ TEST_CASE("hand-over: without IPv6 those sockets stay empty") {
     CHECK_FALSE(got.tcp6);
     CHECK_FALSE(got.dns_udp6);
     CHECK_FALSE(got.dns_tcp6);
+    CHECK_FALSE(got.proxy6);
 }
 
 TEST_CASE("hand-over: the other end is gone") {

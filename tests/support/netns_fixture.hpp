@@ -89,7 +89,7 @@ private:
 /// A sealed namespace, its sockets in the hands of this process, which is outside.
 struct Sealed {
     Namespaces inside;
-    container::SealedSockets sockets;
+    container::GatewaySockets sockets;
 
     static std::optional<Sealed> create();
 };
