@@ -1,4 +1,4 @@
-// The order of the start: what may need a privilege first (the authority's key, the trust folder, the log, ports); then
+// The order of the start: the rules, so that whatever goes wrong finds the sandbox closed; what may need a privilege first (the authority's key, the trust folder, the log, ports); then
 // we become the user that we serve as, without any; only then the secrets, so that a reload, which reads them again as
 // that user, can read what the start could.
 #include "gateway/app/gateway_command.hpp"
@@ -13,12 +13,15 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 
 #include "container/files.hpp"
 #include "container/isolation.hpp"
+#include "container/shared.hpp"
 #include "container/trust_directory.hpp"
 #include "container/trust_layout.hpp"
 #include "gateway/app/doorway_link.hpp"
+#include "gateway/app/guard_command.hpp"
 #include "gateway/app/harden.hpp"
 #include "gateway/app/policy_file.hpp"
 #include "gateway/app/publisher.hpp"
@@ -31,6 +34,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kDrainTime{500};   ///< for sessions to record their end
+constexpr const char* kEnded = "the gateway has ended";
 constexpr const char* kContainerState = "/var/lib/sallyport";
 
 std::filesystem::path state_of(const GatewayOptions& options) {
@@ -62,27 +66,54 @@ struct Prepared {
     tls::Authority authority;
     ProxyOptions proxy;
     UniqueFd log;
-    std::vector<UniqueFd> published;
+    container::GatewaySockets shared;       ///< of the shared form
+    std::vector<UniqueFd> published;        ///< of the sealed form
 };
 
+void guard_as_asked(const GatewayOptions& options) {
+    if (!options.guard) return;
+    const bool by_user = options.exempt == "user";
+    if (by_user && !options.user) throw StartupError("--exempt user needs --user, who is the gateway's alone");
+    guard({options.policy_file, by_user ? options.user : std::nullopt});
+}
+
 Prepared prepare(const GatewayOptions& options) {
+    guard_as_asked(options);
     auto policy = load_policy_file(options.policy_file);
     const auto account = options.user ? container::account_of(*options.user) : container::Account{};
     auto authority = tls::Authority::load_or_create(state_of(options));
     if (options.trust_directory)
         container::write_trust_directory(*options.trust_directory, authority.certificate_pem());
     auto log = options.audit_file ? audit::open_log(*options.audit_file) : UniqueFd();
-    auto published = open_published_ports(policy->publications());
     auto proxy = proxy_options(options);
+    container::GatewaySockets shared;
+    std::vector<UniqueFd> published;
+    if (options.doorway)
+        published = open_published_ports(policy->publications());
+    else
+        shared = container::open_shared_sockets();
     container::give_up_privileges(account);
     require_readable_policy(options.policy_file);
-    return {std::move(policy), std::move(authority), std::move(proxy), std::move(log), std::move(published)};
+    return {std::move(policy), std::move(authority), std::move(proxy), std::move(log),
+            std::move(shared), std::move(published)};
+}
+
+/// Until those that were ended have recorded it.
+void drain(asio::io_context& io, const std::function<std::size_t()>& left) {
+    io.restart();
+    const auto limit = std::chrono::steady_clock::now() + kDrainTime;
+    while (left() > 0 && io.run_one_until(limit) > 0) continue;
+}
+
+/// Without destructors: some session may not have ended, and refers to what they would take away.
+[[noreturn]] void finish(std::optional<audit::Audit>& audit) {
+    audit.reset();   // the log is on disk
+    std::_Exit(0);
 }
 
 }  // namespace
 
 void gateway(const GatewayOptions& options) {
-    if (!options.doorway) throw StartupError("name the doorway that hands out the sandbox's sockets: --doorway PATH");
     auto prepared = prepare(options);
     harden();
     const session::Rules rules{prepared.policy, std::make_shared<secrets::Store>(prepared.policy)};
@@ -91,22 +122,25 @@ void gateway(const GatewayOptions& options) {
     asio::signal_set signals(io, SIGTERM, SIGINT);
     signals.async_wait([&io](const boost::system::error_code&, int) { io.stop(); });
     std::optional<audit::Audit> audit(std::in_place, options.audit_file.value_or(""), std::move(prepared.log));
-
-    Publisher publisher(io, *options.doorway, *audit, prepared.policy->publications(), std::move(prepared.published));
     const auto make_proxy = [&](container::GatewaySockets sockets) {
         return std::make_unique<Proxy>(io, rules, prepared.authority, *audit, std::move(sockets), prepared.proxy);
     };
-    DoorwayLink link(io, *options.doorway, make_proxy, [&publisher] { publisher.end_all("the doorway has gone"); });
-    link.start();
+    if (options.doorway) {
+        Publisher publisher(io, *options.doorway, *audit, prepared.policy->publications(), std::move(prepared.published));
+        DoorwayLink link(io, *options.doorway, make_proxy, [&publisher] { publisher.end_all("the doorway has gone"); });
+        link.start();
+        io.run();
+        link.stop();
+        publisher.stop(kEnded);
+        drain(io, [&] { return link.sessions() + publisher.connections(); });
+        finish(audit);
+    }
+    const auto proxy = make_proxy(std::move(prepared.shared));
+    fmt::print(stderr, "sallyport: serving the network namespace that we share\n");
     io.run();
-
-    link.stop();
-    publisher.stop("the gateway has ended");
-    io.restart();
-    const auto limit = std::chrono::steady_clock::now() + kDrainTime;
-    while (link.sessions() + publisher.connections() > 0 && io.run_one_until(limit) > 0) continue;
-    audit.reset();   // the log is on disk
-    std::_Exit(0);
+    proxy->stop(kEnded);
+    drain(io, [&] { return proxy->sessions(); });
+    finish(audit);
 }
 
 }  // namespace sallyport::app

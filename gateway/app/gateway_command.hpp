@@ -9,7 +9,9 @@ namespace sallyport::app {
 
 struct GatewayOptions {
     std::string policy_file = "/etc/sallyport/policy.toml";
-    std::optional<std::string> doorway;   ///< its socket
+    std::optional<std::string> doorway;   ///< its socket; without: the shared form
+    bool guard = false;                   ///< program the rules of the shared form first
+    std::string exempt = "cgroup";        ///< what they tell the gateway by: "cgroup", or the "user" below
     std::optional<std::string> user;      ///< name or number; to become once all that needs a privilege is open
     std::optional<std::string> audit_file;
     std::optional<std::string> trust_directory;
