@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "gateway/app/admin_commands.hpp"
 #include "gateway/app/policy_commands.hpp"
 #include "gateway/app/run.hpp"
 #include "gateway/base/startup_error.hpp"
@@ -54,6 +55,16 @@ int dispatch(int argc, char** argv) {
     auto* presets = cli.add_subcommand("presets", "List the presets that ship with sallyport, or print one");
     presets->add_option("NAME", preset, "Preset to print");
 
+    std::string admin = app::kAdminSocket;
+    const auto add_question = [&](const char* name, const char* description) {
+        auto* question = cli.add_subcommand(name, description);
+        question->add_option("--admin", admin, "The gateway's admin socket (default: " + admin + ")")->type_name("PATH");
+        return question;
+    };
+    std::vector<CLI::App*> questions{add_question("health", "Say whether the gateway serves, by exit status too"),
+                                     add_question("status", "Say what the gateway serves, and under which policy"),
+                                     add_question("reload", "Make the gateway read its policy and secrets again")};
+
     try {
         cli.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -63,6 +74,8 @@ int dispatch(int argc, char** argv) {
     if (*run) app::run(run_options);
     if (*check) return app::check(files);
     if (*explain) return app::explain(policy_file, words);
+    for (const auto* question : questions)
+        if (*question) return app::ask_gateway(question->get_name(), admin);
     return app::presets(preset);
 }
 

@@ -36,6 +36,7 @@ public:
     bool healthy() const { return healthy_; }
     /// See Summary::render.
     std::string summary() const;
+    Totals totals() const;
 
 private:
     void write_events();
