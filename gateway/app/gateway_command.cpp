@@ -129,7 +129,6 @@ void gateway(const GatewayOptions& options) {
     signals.async_wait([&io](const boost::system::error_code&, int) { io.stop(); });
     std::optional<audit::Audit> audit(std::in_place, options.audit_file.value_or(""), std::move(prepared.log));
     Reloader reloader(io, rules, *audit, {options.policy_file});
-    reloader.reload_on_hangup();
     const auto make_proxy = [&](container::GatewaySockets sockets) {
         return std::make_unique<Proxy>(io, rules, prepared.authority, *audit, std::move(sockets), prepared.proxy);
     };
