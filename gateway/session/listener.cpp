@@ -10,18 +10,12 @@
 #include <cerrno>
 
 #include "gateway/base/startup_error.hpp"
-#include "gateway/session/session.hpp"
 
 namespace sallyport::session {
 namespace {
 
 namespace asio = boost::asio;
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
-
-asio::awaitable<void> run_session(Gateway& gateway, net::Socket socket) {
-    Session session(gateway, std::move(socket));
-    co_await session.run();
-}
 
 asio::ip::tcp protocol_of(int fd) {
     int domain = 0;
@@ -32,8 +26,8 @@ asio::ip::tcp protocol_of(int fd) {
 
 }  // namespace
 
-Listener::Listener(asio::io_context& io, Gateway& gateway, UniqueFd listening, std::size_t& sessions)
-    : io_(io), gateway_(gateway), acceptor_(io), sessions_(sessions) {
+Listener::Listener(asio::io_context& io, Gateway& gateway, UniqueFd listening, std::size_t& sessions, Serve serve)
+    : io_(io), gateway_(gateway), acceptor_(io), sessions_(sessions), serve_(serve) {
     const auto protocol = protocol_of(listening.get());
     acceptor_.assign(protocol, listening.release());
 }
@@ -63,7 +57,7 @@ asio::awaitable<void> Listener::accept_all() {
             continue;
         }
         ++sessions_;
-        asio::co_spawn(io_, run_session(gateway_, std::move(socket)), [&sessions = sessions_](std::exception_ptr error) {
+        asio::co_spawn(io_, serve_(gateway_, std::move(socket)), [&sessions = sessions_](std::exception_ptr error) {
             --sessions;
             // Only memory can run out here; the session is gone, and its connection was never served further.
             (void)error;
