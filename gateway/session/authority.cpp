@@ -41,12 +41,6 @@ Result<policy::Destination> connect_destination(const wire::RequestHead& head) {
     if (!port) return malformed("the target of CONNECT is not host:port");
     // Behind it the tunnel begins: a body would be its first bytes to one reader and not to another.
     if (head.body.kind != wire::Framing::none) return malformed("CONNECT with a body");
-    const auto host = wire::find(head.fields, "Host");
-    if (!host && head.minor_version > 0) return malformed("a request without Host");
-    const auto named = host ? parse_authority(*host) : target;
-    if (!named) return named.error();
-    if (named->host != target->host || (!named->port_text.empty() && port_number(named->port_text) != port))
-        return malformed("the request target and Host name different authorities");
     return policy::Destination{target->host, *port};
 }
 
@@ -81,6 +75,7 @@ Result<Authority> take_authority(wire::RequestHead& head, std::string_view schem
         return malformed("a request target that is neither a path nor a URL of this connection's scheme");
     const auto named = parse_authority(url->authority);
     if (!named) return named;
+    if (!host) authority = *named;
     const auto port_of = [&](const Authority& a) -> std::string_view {
         if (!a.port_text.empty()) return a.port_text;
         return scheme == "https" ? "443" : "80";

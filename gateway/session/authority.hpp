@@ -25,8 +25,8 @@ Result<Authority> parse_authority(std::string_view text);
 Result<Authority> take_authority(wire::RequestHead& head, std::string_view scheme, const std::string& fallback);
 
 /// Whom a request to the explicit proxy is for: the target of CONNECT (RFC 9112, section 3.2.3), or that of a request
-/// with an absolute http:// URL. Host is compared for CONNECT only; take_authority() does it for the others. Errors are
-/// ErrorKind::malformed.
+/// with an absolute http:// URL, whose Host take_authority() compares. That of CONNECT means nothing: it goes nowhere,
+/// and Node sends the proxy's own. Errors are ErrorKind::malformed.
 Result<policy::Destination> proxy_destination(const wire::RequestHead& head);
 
 }  // namespace sallyport::session
