@@ -7,9 +7,11 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <map>
 
 #include "gateway/app/policy_commands.hpp"
 #include "gateway/app/run.hpp"
+#include "gateway/app/suggest.hpp"
 #include "gateway/base/startup_error.hpp"
 
 namespace {
@@ -25,8 +27,25 @@ void open_standard_descriptors() {
     ::close(fd);
 }
 
+using namespace sallyport;
+
+void add_mode(CLI::App& command, policy::Mode& mode) {
+    static const std::map<std::string, policy::Mode> kModes{{"enforce", policy::Mode::enforce},
+                                                            {"audit", policy::Mode::audit}};
+    command.add_option("--mode", mode, "enforce (default), or audit: enforce nothing, log what would be denied")
+        ->transform(CLI::Transformer(kModes))
+        ->type_name("MODE");
+}
+
+void add_report(CLI::App& command, app::ReportOptions& report) {
+    command.add_flag("--quiet", report.quiet, "No summary at the end");
+    command.add_option("--summary", report.markdown_file, "Append a table of what happened, in Markdown")
+        ->envname("GITHUB_STEP_SUMMARY")
+        ->type_name("FILE");
+    command.add_flag("--fail-on-deny", report.fail_on_deny, "Exit with 1 when something was denied (audit: would be)");
+}
+
 int dispatch(int argc, char** argv) {
-    using namespace sallyport;
     CLI::App cli("Decides what may leave a sandbox, and puts the real secrets in on the way out.", "sallyport");
     cli.require_subcommand(1);
     cli.set_version_flag("--version", "sallyport " SALLYPORT_VERSION);
@@ -36,7 +55,8 @@ int dispatch(int argc, char** argv) {
     run->footer("For example: sallyport run --policy sallyport.toml -- npm ci");
     run->add_option("--policy", run_options.policy_file, "Policy (default: sallyport.toml in this folder)")->type_name("FILE");
     run->add_option("--audit", run_options.audit_file, "Append a JSON line for each request and refusal")->type_name("FILE");
-    run->add_flag("--quiet", run_options.quiet, "No summary at the end");
+    add_mode(*run, run_options.mode);
+    add_report(*run, run_options.report);
     run->add_option("COMMAND", run_options.command, "What to run, after --")->required();
 
     std::vector<std::string> files;
@@ -50,6 +70,13 @@ int dispatch(int argc, char** argv) {
     explain->add_option("--policy", policy_file, "Policy (default: sallyport.toml in this folder)")->type_name("FILE");
     explain->add_option("REQUEST", words, "A URL, with the request method before it (default: GET)")->required()->expected(1, 2);
 
+    app::SuggestOptions suggest_options;
+    auto* suggest = cli.add_subcommand("suggest", "Print the smallest policy that covers an audit log, for review");
+    suggest->footer("For example: sallyport suggest audit.jsonl > sallyport.toml");
+    suggest->add_option("LOG", suggest_options.log_file, "What --audit wrote")->required();
+    suggest->add_option("--policy", suggest_options.policy_file, "Print only what this policy does not allow yet")
+        ->type_name("FILE");
+
     std::string preset;
     auto* presets = cli.add_subcommand("presets", "List the presets that ship with sallyport, or print one");
     presets->add_option("NAME", preset, "Preset to print");
@@ -62,6 +89,7 @@ int dispatch(int argc, char** argv) {
     }
     if (*run) app::run(run_options);
     if (*check) return app::check(files);
+    if (*suggest) return app::suggest(suggest_options);
     if (*explain) return app::explain(policy_file, words);
     return app::presets(preset);
 }

@@ -27,6 +27,10 @@ struct SourcePosition {
 
 enum class Action { allow, deny };
 
+/// What becomes of what the policy denies. `audit`: it is let through where some rule could let it through, and the
+/// verdict says so (Verdict::would_deny). What no rule can allow stays refused.
+enum class Mode { enforce, audit };
+
 /// One `key = "value"` of a rule's `query` table; `*` in the value matches any run of characters. In an allow rule
 /// the key must be there exactly once; in a deny rule one occurrence that matches is enough.
 struct QueryPattern {
@@ -86,8 +90,10 @@ struct Route {
 /// Immutable once built; shared between threads as shared_ptr<const Policy>.
 class Policy {
 public:
-    Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes);
+    Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes,
+           Mode mode = Mode::enforce);
 
+    Mode mode() const { return mode_; }
     const std::vector<Rule>& rules() const { return rules_; }
     const std::vector<SecretRule>& secrets() const { return secrets_; }
     const Route* route_for(std::string_view host) const;
@@ -106,6 +112,7 @@ private:
     std::vector<Rule> rules_;
     std::vector<SecretRule> secrets_;
     std::vector<Route> routes_;
+    Mode mode_;
     /// Built once and shared by copies: it holds positions in the lists above, not addresses.
     struct Index;
     std::shared_ptr<const Index> index_;

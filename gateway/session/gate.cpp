@@ -93,6 +93,7 @@ private:
         const policy::RequestFacts facts{method, *target_};
         const auto verdict = policy::decide_request(*rules_.policy, destination_, facts);
         if (!rule_) rule_ = verdict.rule;   // that of the method itself, whatever it is overridden with
+        if (verdict.would_deny && would_deny_.empty()) would_deny_ = policy::describe(verdict, destination_, &facts);
         if (verdict.allowed) return std::nullopt;
         auto r = refusal(403, policy::describe(verdict, destination_, &facts));
         if (verdict.rule) r.rule = verdict.rule->where.to_string();
@@ -125,7 +126,8 @@ private:
     Permit permit() {
         Permit p;
         p.destination = destination_;
-        p.rule = rule_->where.to_string();
+        if (rule_) p.rule = rule_->where.to_string();
+        p.would_deny = std::move(would_deny_);
         p.secrets = std::move(secrets_);
         p.target = head_.target;
         if (const auto* route = rules_.policy->route_for(destination_.host)) {
@@ -135,7 +137,7 @@ private:
         } else {
             p.origin = destination_;
             p.origin_tls = facts_.tls;
-            p.private_addresses = rule_->private_addresses;
+            p.private_addresses = rule_ && rule_->private_addresses;
         }
         wire::set(head_.fields, "Host", host_field(p.origin, p.origin_tls));
         return p;
@@ -152,6 +154,7 @@ private:
     Destination destination_;
     std::optional<policy::Target> target_;
     const policy::Rule* rule_ = nullptr;
+    std::string would_deny_;
     std::vector<std::string> secrets_;
 };
 

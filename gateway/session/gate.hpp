@@ -34,7 +34,8 @@ struct Permit {
     policy::Destination origin;        ///< where to dial: the destination, or its route
     bool origin_tls = false;
     bool private_addresses = false;
-    std::string rule;                  ///< "file:line"
+    std::string rule;                  ///< "file:line"; empty: no rule matched, see would_deny
+    std::string would_deny;            ///< not empty: allowed only because the mode is audit; why it would be refused
     std::vector<std::string> secrets;  ///< by name
     std::string target;                ///< as decided on, for the audit log
 };

@@ -152,7 +152,8 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
     audit::ConnectionEvent event;
     event.time = began_;
     event.decision = audit::Decision::allow;
-    event.rule = verdict.rule->where.to_string();
+    if (verdict.rule) event.rule = verdict.rule->where.to_string();
+    if (verdict.would_deny) event.reason = policy::describe(verdict, destination, nullptr);
     event.client = client_address_;
     event.original_dst = original_;
     event.host = destination.host;
@@ -160,17 +161,24 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
     event.protocol = protocol;
 
     lifeline_.expect_within(gateway_.limits.connect, "connecting to the origin");
-    auto socket = co_await gateway_.dialler.dial(lifeline_, destination.host, destination.port,
-                                                 verdict.rule->private_addresses);
+    const bool any_address = verdict.rule && verdict.rule->private_addresses;
+    auto socket = co_await gateway_.dialler.dial(lifeline_, destination.host, destination.port, any_address);
     if (!socket) {
         refuse(protocol, destination.host, socket.error().detail, verdict.rule);
         co_return;
     }
+    if (const auto kind = net::private_peer(*socket)) {
+        event.private_address = true;
+        if (event.reason.empty() && !any_address)
+            event.reason = destination.host + " has " + *kind + ", and the rule has no private = true";
+    }
+    event.would_deny = !event.reason.empty();
     net::Stream origin(std::move(*socket), lifeline_);
     lifeline_.expect_within(gateway_.limits.exchange, "no byte in either direction");
     net::RelayCount bytes;
     const auto done = co_await net::relay(client_, origin, bytes);
-    event.reason = done ? "passed through" : "passed through, ended: " + done.error().detail;
+    event.reason = event.would_deny ? "would be denied: " + event.reason : "passed through";
+    if (!done) event.reason += ", ended: " + done.error().detail;
     event.bytes = {bytes.from_client, bytes.from_origin};
     event.duration = since(began_steady_);
     if (!done) client_.reset();
