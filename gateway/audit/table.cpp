@@ -118,10 +118,9 @@ std::string table_text(const Ledger& ledger) {
         for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], cells[i].size());
     std::string out;
     for (const auto& cells : table) {
-        out += " ";
         for (std::size_t i = 0; i < kColumns; ++i) {
             const std::string padding(widths[i] - cells[i].size(), ' ');
-            out += " " + (i == kCount ? padding + cells[i] : i + 1 == kColumns ? cells[i] : cells[i] + padding);
+            out += "  " + (i == kCount ? padding + cells[i] : i + 1 == kColumns ? cells[i] : cells[i] + padding);
         }
         out += "\n";
     }

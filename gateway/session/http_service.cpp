@@ -61,7 +61,7 @@ awaitable<bool> HttpService::serve(wire::RequestHead head) {
     }
     event.decision = audit::Decision::allow;
     event.rule = permit.rule;
-    event.reason = event.would_deny ? "would be denied: " + event.reason : "allowed";
+    if (!event.would_deny) event.reason = "allowed";
     if (outcome.error) event.reason += ", ended: " + outcome.error->detail;
     event.host = permit.destination.host;
     event.method = method;
@@ -125,7 +125,7 @@ awaitable<bool> HttpService::refuse(Refusal refusal, bool json, const wire::Requ
                        client_.lifeline().ended();
     event.would_deny = event.would_deny && event.decision == audit::Decision::allow;
     event.rule = refusal.rule;
-    event.reason = event.would_deny ? "would be denied: " + event.reason + ", ended: " + refusal.why : refusal.why;
+    event.reason = event.would_deny ? event.reason + ", ended: " + refusal.why : refusal.why;
     event.host = refusal.destination.host;
     event.port = refusal.destination.port;
     event.method = refusal.method;

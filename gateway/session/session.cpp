@@ -177,7 +177,7 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
     lifeline_.expect_within(gateway_.limits.exchange, "no byte in either direction");
     net::RelayCount bytes;
     const auto done = co_await net::relay(client_, origin, bytes);
-    event.reason = event.would_deny ? "would be denied: " + event.reason : "passed through";
+    if (!event.would_deny) event.reason = "passed through";
     if (!done) event.reason += ", ended: " + done.error().detail;
     event.bytes = {bytes.from_client, bytes.from_origin};
     event.duration = since(began_steady_);
