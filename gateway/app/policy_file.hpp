@@ -9,6 +9,8 @@
 namespace sallyport::app {
 
 /// Throws StartupError: the file cannot be read, or the list of all its mistakes, one a line.
-std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path);
+/// In audit mode the default file may be missing: the policy is empty then.
+std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path,
+                                                       policy::Mode mode = policy::Mode::enforce);
 
 }  // namespace sallyport::app
