@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -245,6 +246,32 @@ TEST_CASE("shared: Docker's resolver serves the gateway and is closed to the san
         CHECK_FALSE(readable(resolver_udp.get(), 0));
         CHECK_FALSE(readable(resolver_tcp.get(), 0));
     }
+}
+
+TEST_CASE(
+    "shared: the gateway's ports are opened again while connections to the last gateway are dying, and never twice") {
+    const auto ground = SharedGround::create(ToldApartBy::user);
+    if (!ground) return;
+    ground->inside([&] {
+        container::guard_shared_namespace({container::ExemptUser{SharedGround::kGatewayUser}, {}});
+        auto sockets = container::open_shared_sockets();
+        if (!sockets.tcp6 || !sockets.dns_udp6 || !sockets.proxy6 || !sockets.packet_log)
+            throw StartupError("incomplete");
+        const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        const SocketAddress anywhere("93.184.216.34", 443);
+        if (::connect(client.get(), anywhere.get(), anywhere.size) != 0) throw system_error("connect", errno);
+        UniqueFd accepted(::accept4(sockets.tcp4.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        if (!accepted) throw system_error("accept", errno);
+        try {
+            container::open_shared_sockets();
+            throw std::logic_error("taken twice");
+        } catch (const StartupError& error) {
+            if (std::string(error.what()).find("port 15080") == std::string::npos) throw;
+        }
+        accepted.reset();  // closes first: its end waits with our port
+        sockets = {};
+        sockets = container::open_shared_sockets();
+    });
 }
 
 TEST_CASE("shared: a gateway that cannot be told apart is told so, and then nobody gets out") {
