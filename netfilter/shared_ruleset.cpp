@@ -25,11 +25,13 @@ void let_answers_out(const SharedPlan& plan, std::vector<Rule>& rules) {
 }
 
 // What a packet socket injects into `lo` comes from or goes to another address; what programs send each other does
-// not. The answers of redirected connections come back with the address that the client dialled.
+// not. The answers of redirected connections come back with the address that the client dialled, and so
+// do the resets of connections that are refused; those of the gateway's own connections are not among them.
 Chain arrival_chain() {
     return {"arrival",
             Base{ChainType::filter, Hook::prerouting, -150, Policy::accept},
             {{Is::from_loopback, Is::redirected, Is::reply, Verdict::accept},
+             {Is::from_loopback, Is::tcp_reset, Is::reply, ConnectionMark{0}, Verdict::accept},
              {Is::from_loopback, Is::foreign_source, Verdict::drop},
              {Is::from_loopback, Is::foreign_destination, Verdict::drop}}};
 }

@@ -26,7 +26,11 @@ using namespace sallyport::test;
 
 namespace {
 
-constexpr std::pair<ToldApartBy, uid_t> kAttackers[] = {
+struct Attacker {
+    ToldApartBy how;
+    uid_t uid;
+};
+constexpr Attacker kAttackers[] = {
     {ToldApartBy::cgroup, 0}, {ToldApartBy::cgroup, SharedGround::kGatewayUser}, {ToldApartBy::user, 0}};
 constexpr NetRaw kRaw[] = {NetRaw::dropped, NetRaw::kept};
 
@@ -96,8 +100,9 @@ UniqueFd udp_between(const SharedGround& ground, const std::string& from, std::u
 }  // namespace
 
 TEST_CASE("shared escape: packets of every kind leave without the rules, and none with them") {
-    for (const auto& [how, uid] : kAttackers) {
-        const auto ground = SharedGround::create(how);
+    for (const auto& attacker : kAttackers) {
+        const auto uid = attacker.uid;
+        const auto ground = SharedGround::create(attacker.how);
         if (!ground) continue;
         CAPTURE(uid);
         auto sent = numbers_sent(ground->attack("packets", NetRaw::kept)->finish());
@@ -120,8 +125,9 @@ TEST_CASE("shared escape: packets of every kind leave without the rules, and non
 }
 
 TEST_CASE("shared escape: what is particular to a shared namespace leaves without the rules, and not with them") {
-    for (const auto& [how, uid] : kAttackers) {
-        const auto ground = SharedGround::create(how);
+    for (const auto& attacker : kAttackers) {
+        const auto uid = attacker.uid;
+        const auto ground = SharedGround::create(attacker.how);
         if (!ground) continue;
         CAPTURE(uid);
         const auto published4 = listen_at(*ground, Who::sandbox, "203.0.113.1", 3000);

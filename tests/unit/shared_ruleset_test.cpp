@@ -23,6 +23,7 @@ constexpr const char* kShared = R"(table inet sallyport {
   chain arrival {
     type filter hook prerouting priority -150; policy accept;
     iif "lo" ct status dnat ct direction reply accept
+    iif "lo" tcp flags & rst == rst ct direction reply ct mark 0 accept
     iif "lo" fib saddr type != local drop
     iif "lo" fib daddr type != local drop
   }
