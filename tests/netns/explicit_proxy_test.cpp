@@ -341,6 +341,9 @@ TEST_CASE(
     explicit_port.send(get("http://web.test:80/a", "web.test") + get("http://web.test/b", "web.test:80"));
     CHECK(holds(explicit_port.read_message(), "GET /a HTTP/1.1"));
     CHECK(holds(explicit_port.read_message(), "GET /b HTTP/1.1"));
+    explicit_port.send("garbage\r\n\r\n");
+    CHECK(explicit_port.read_message().starts_with("HTTP/1.1 400 "));
+    CHECK(gateway->finish().back()["host"] == "127.0.0.1");  // and not that of the request before
 }
 
 TEST_CASE("proxy: IPv6, as the way to it and as where to go") {
