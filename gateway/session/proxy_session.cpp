@@ -50,7 +50,7 @@ private:
         std::optional<Refusal> refusal;
         if (!to) refusal = unclear(head, to.error());
         // Of any other port the inside decides, and is intercepted so that its refusal can be read.
-        else if (!gateway_.rules.policy->allows_port(to->port))
+        else if (!gateway_.rules.current()->policy->allows_port(to->port))
             refusal = closed_port(head, *to);
         if (refusal) {
             co_await http_.refuse(std::move(*refusal), head);
@@ -74,7 +74,8 @@ private:
     }
 
     Refusal closed_port(const wire::RequestHead& head, const policy::Destination& to) const {
-        const auto verdict = policy::decide_stream(*gateway_.rules.policy, to, false);
+        const auto rules = gateway_.rules.current();
+        const auto verdict = policy::decide_stream(*rules->policy, to, false);
         Refusal refusal;
         refusal.destination = to;
         refusal.method = head.method;

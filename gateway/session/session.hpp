@@ -23,13 +23,15 @@ public:
     Session(Gateway&, net::Stream& client, ClientAddr, OriginalDst, policy::Destination dialled);
 
     boost::asio::awaitable<void> run();
-    void refuse(const char* protocol, std::string host, std::string why, const policy::Rule* rule = nullptr);
+    void refuse(const char* protocol, std::string host, std::string why, std::string rule = {});
 
 private:
     boost::asio::awaitable<void> serve_tls();
     boost::asio::awaitable<void> serve_http(bool tls, std::string name);
     boost::asio::awaitable<void> serve_stream(policy::Destination, const char* protocol);
 
+    bool server_may_begin() const;
+    std::optional<StreamPermit> permit_stream(const policy::Destination&, const char* protocol);
     net::Task<wire::Protocol> read_protocol();
     net::Task<wire::ClientHelloResult> read_hello();
     net::Task<void> read_more();
