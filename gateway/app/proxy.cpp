@@ -14,18 +14,18 @@ dns::Sockets dns_sockets(container::GatewaySockets& sockets) {
 
 }  // namespace
 
-Proxy::Proxy(boost::asio::io_context& io, const session::Rules& rules, const tls::Authority& authority,
+Proxy::Proxy(boost::asio::io_context& io, session::LiveRules& rules, const tls::Authority& authority,
              audit::Audit& audit, container::GatewaySockets sockets, const ProxyOptions& options)
     : audit_(audit),
       leaves_(authority),
       client_tls_(options.trusted_pem),
       watchdog_(io.get_executor()),
       resolver_(io.get_executor(), options.name_servers),
-      dialler_(resolver_, rules.policy->mode() == policy::Mode::audit),
+      dialler_(resolver_, rules.current()->policy->mode() == policy::Mode::audit),
       gateway_{rules, server_tls_, leaves_, *addresses_, dialler_, pool_, watchdog_, audit, options.limits} {
     listen(io, std::move(sockets.tcp4));
     listen(io, std::move(sockets.tcp6));
-    dns_ = std::make_unique<dns::Server>(io, dns_sockets(sockets), addresses_, [&rules] { return rules.policy; },
+    dns_ = std::make_unique<dns::Server>(io, dns_sockets(sockets), addresses_, [&rules] { return rules.current()->policy; },
                                          [this](const dns::DeniedName& name) { record_denied(name); }, dns::Server::Limits{});
     if (sockets.packet_log) packets_ = std::make_unique<PacketAudit>(io, std::move(sockets.packet_log), audit);
 }
@@ -44,12 +44,12 @@ void Proxy::record_denied(const dns::DeniedName& name) {
     audit_.record(std::move(event));
 }
 
-void Proxy::stop() {
+void Proxy::stop(const char* why) {
     for (auto& listener : listeners_) listener.stop();
     dns_.reset();
     if (packets_) packets_->drain();
     packets_.reset();
-    watchdog_.end_all({ErrorKind::cancelled, "the command has ended"});
+    watchdog_.end_all({ErrorKind::cancelled, why});
     watchdog_.stop();
 }
 

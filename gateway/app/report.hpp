@@ -33,8 +33,8 @@ public:
 private:
     void append_markdown(const std::string& text) const;
 
-    const ReportOptions options_;
-    const policy::Mode mode_;
+    ReportOptions options_;
+    policy::Mode mode_;
     UniqueFd markdown_;
 };
 

@@ -1,8 +1,7 @@
 #include "gateway/app/run.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 
 #include "container/files.hpp"
 #include "container/guarded_command.hpp"
+#include "gateway/app/harden.hpp"
 #include "gateway/app/policy_file.hpp"
 #include "gateway/app/proxy.hpp"
 #include "gateway/app/signals.hpp"
@@ -69,20 +69,10 @@ void withhold_variables(container::GuardedCommand& command, const secrets::Store
     }
 }
 
-/// From here on this process holds secrets and serves: no core, no debugger, and descriptors for many connections.
-void harden() {
-    ::prctl(PR_SET_DUMPABLE, 0);
-    rlimit files{};
-    if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        ::setrlimit(RLIMIT_NOFILE, &files);
-    }
-}
-
 /// Serves until the command has ended, and a moment longer for what was under way to be recorded.
 void serve(boost::asio::io_context& io, Proxy& proxy, container::GuardedCommand& command) {
     const SignalRelay signals(io, [&command](int number) { command.forward_signal(number); });
-    boost::asio::posix::stream_descriptor ended(io, ::dup(command.wait_fd()));
+    boost::asio::posix::stream_descriptor ended(io, ::fcntl(command.wait_fd(), F_DUPFD_CLOEXEC, 0));
     ended.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                      [&io](const boost::system::error_code&) { io.stop(); });
     command.release();
@@ -97,17 +87,20 @@ void serve(boost::asio::io_context& io, Proxy& proxy, container::GuardedCommand&
 
 void run(const RunOptions& options) {
     const auto policy = load_policy_file(options.policy_file, options.mode);
+    if (!policy->publications().empty() && !options.report.quiet)
+        fmt::print(stderr, "sallyport: {}: [[publish]] does nothing here, only in the forms for containers\n",
+                   policy->publications().front().where.to_string());
     const auto state = state_directory();
-    if (options.audit_file) audit::create_log(*options.audit_file);  // only what exists can be covered
-    Report report(options.report, options.mode);
+    if (options.audit_file) audit::open_log(*options.audit_file);  // only what exists can be covered
+    const Report report(options.report, options.mode);
     report.announce();
     // The sandbox's first process is a copy of this one: it starts before there is any secret to copy.
     const auto ca_pem = tls::Authority::load_or_create(state).certificate_pem();
     auto command = container::GuardedCommand::start(guarded_spec(options, *policy, state, ca_pem));
     harden();
     const auto authority = tls::Authority::load_or_create(state);
-    const session::Rules rules{policy, std::make_shared<secrets::Store>(policy)};
-    withhold_variables(command, *rules.secrets, options.report.quiet);
+    session::LiveRules rules({policy, std::make_shared<secrets::Store>(policy)});
+    withhold_variables(command, *rules.current()->secrets, options.report.quiet);
     std::optional<audit::Audit> audit(options.audit_file);
     boost::asio::io_context io(1);
     Proxy proxy(io, rules, authority, *audit, command.take_sockets());

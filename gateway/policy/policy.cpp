@@ -69,8 +69,13 @@ struct Policy::Index {
     }
 };
 
-Policy::Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes, Mode mode)
-    : rules_(std::move(rules)), secrets_(std::move(secrets)), routes_(std::move(routes)), mode_(mode) {
+Policy::Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes,
+               std::vector<Publication> publications, Mode mode)
+    : rules_(std::move(rules)),
+      secrets_(std::move(secrets)),
+      routes_(std::move(routes)),
+      publications_(std::move(publications)),
+      mode_(mode) {
     auto index = std::make_shared<Index>();
     for (std::size_t i = 0; i < rules_.size(); ++i) {
         for (const HostPattern& host : rules_[i].hosts)
