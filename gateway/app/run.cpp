@@ -40,7 +40,8 @@ std::vector<container::HiddenPath> hidden_paths(const RunOptions& options, const
     std::error_code ignored;
     if (options.audit_file && std::filesystem::is_regular_file(*options.audit_file, ignored))
         hidden.push_back({*options.audit_file, {}});
-    if (options.report.markdown_file) hidden.push_back({*options.report.markdown_file, {}});
+    if (const auto& summary = options.report.markdown_file; summary && std::filesystem::is_regular_file(*summary, ignored))
+        hidden.push_back({*summary, {}});
     if (std::filesystem::is_regular_file(options.policy_file, ignored))
         hidden.push_back({options.policy_file, container::read_file(options.policy_file).value_or("")});
     for (const auto& secret : policy.secrets())
@@ -92,12 +93,13 @@ void run(const RunOptions& options) {
                    policy->publications().front().where.to_string());
     const auto state = state_directory();
     if (options.audit_file) audit::open_log(*options.audit_file);  // only what exists can be covered
-    const Report report(options.report, options.mode);
-    report.announce();
+    if (options.report.markdown_file) audit::open_log(*options.report.markdown_file);
     // The sandbox's first process is a copy of this one: it starts before there is any secret to copy.
     const auto ca_pem = tls::Authority::load_or_create(state).certificate_pem();
     auto command = container::GuardedCommand::start(guarded_spec(options, *policy, state, ca_pem));
     harden();
+    const Report report(options.report, options.mode);   // not earlier: the sandbox's first process must not have a copy
+    report.announce();
     const auto authority = tls::Authority::load_or_create(state);
     session::LiveRules rules({policy, std::make_shared<secrets::Store>(policy)});
     withhold_variables(command, *rules.current()->secrets, options.report.quiet);

@@ -158,11 +158,13 @@ TEST_CASE("summary file: the table is appended when the command has ended, which
         sandbox.options.environment.push_back("GITHUB_STEP_SUMMARY=" + file);
         const auto ran = sandbox.run("curl -sS https://api.example.test/echo; curl -s 'https://api.example.test/a|b`<c>'; "
                                      "echo \"var=$GITHUB_STEP_SUMMARY\"; cat summary.md; echo '<!--' >>summary.md; "
-                                     "mv summary.md gone.md; ln -s /etc/passwd summary.md; exit 0");
+                                     "mv summary.md gone.md; ln -s /etc/passwd summary.md; "
+                                     "for fd in /proc/[0-9]*/fd/*; do readlink $fd | grep summary.md; done; exit 0");
         CAPTURE(ran.shown());
         CHECK(ran.exited_with(0));
         CHECK(ran.says("var=\n"));
         CHECK_FALSE(ran.says("before"));
+        CHECK_FALSE(ran.says("summary.md"));   // no descriptor of it is left to reopen
         const auto text = content(file);
         CAPTURE(text);
         CHECK(text.starts_with("before\n\n### Sallyport: 2 allowed, 0 denied\n"));
