@@ -40,8 +40,8 @@ std::vector<container::HiddenPath> hidden_paths(const RunOptions& options, const
     std::error_code ignored;
     if (options.audit_file && std::filesystem::is_regular_file(*options.audit_file, ignored))
         hidden.push_back({*options.audit_file, {}});
-    if (const auto& summary = options.report.markdown_file; summary && std::filesystem::is_regular_file(*summary, ignored))
-        hidden.push_back({*summary, {}});
+    const auto& summary = options.report.markdown_file;
+    if (summary && std::filesystem::is_regular_file(*summary, ignored)) hidden.push_back({*summary, {}});
     if (std::filesystem::is_regular_file(options.policy_file, ignored))
         hidden.push_back({options.policy_file, container::read_file(options.policy_file).value_or("")});
     for (const auto& secret : policy.secrets())
@@ -56,7 +56,8 @@ container::GuardedSpec guarded_spec(const RunOptions& options, const policy::Pol
     spec.environment = secrets::without_sources(own_environment(), policy.secrets());
     // Whoever can write there before us could open a comment or a code block that swallows our table.
     if (options.report.markdown_file)
-        std::erase_if(spec.environment, [](const std::string& entry) { return entry.starts_with("GITHUB_STEP_SUMMARY="); });
+        std::erase_if(spec.environment,
+                      [](const std::string& entry) { return entry.starts_with("GITHUB_STEP_SUMMARY="); });
     spec.ca_certificate = ca_pem;
     spec.hidden = hidden_paths(options, policy, state);
     return spec;
@@ -98,7 +99,7 @@ void run(const RunOptions& options) {
     const auto ca_pem = tls::Authority::load_or_create(state).certificate_pem();
     auto command = container::GuardedCommand::start(guarded_spec(options, *policy, state, ca_pem));
     harden();
-    const Report report(options.report, options.mode);   // not earlier: the sandbox's first process must not have a copy
+    const Report report(options.report, options.mode);  // not earlier: the first process must not have a copy
     report.announce();
     const auto authority = tls::Authority::load_or_create(state);
     session::LiveRules rules({policy, std::make_shared<secrets::Store>(policy)});
