@@ -62,6 +62,8 @@ void add_gateway_options(CLI::App& gateway, app::GatewayOptions& options) {
     gateway.add_option("--state", options.state, "Where the CA's key is kept (default: /var/lib/sallyport)")->type_name("DIR");
     gateway.add_option("--origin-ca", options.origin_ca, "Trust these authorities too when dialling")->type_name("FILE");
     gateway.add_option("--name-server", options.name_servers, "Resolve by this server, not by the system's")->type_name("ADDR");
+    add_mode(gateway, options.mode);
+    add_report(gateway, options.report);
 }
 
 int dispatch(int argc, char** argv) {
@@ -89,6 +91,13 @@ int dispatch(int argc, char** argv) {
     explain->add_option("--policy", policy_file, "Policy (default: sallyport.toml in this folder)")->type_name("FILE");
     explain->add_option("REQUEST", words, "A URL, with the request method before it (default: GET)")->required()->expected(1, 2);
 
+    app::SuggestOptions suggest_options;
+    auto* suggest = cli.add_subcommand("suggest", "Print the smallest policy that covers an audit log, for review");
+    suggest->footer("For example: sallyport suggest audit.jsonl > sallyport.toml");
+    suggest->add_option("LOG", suggest_options.log_file, "What --audit wrote")->required();
+    suggest->add_option("--policy", suggest_options.policy_file, "Print only what this policy does not allow yet")
+        ->type_name("FILE");
+
     std::string doorway_socket;
     auto* doorway = cli.add_subcommand("doorway", "Seal this network namespace and hand its sockets to a gateway");
     doorway->add_option("--socket", doorway_socket, "Where the gateway connects")->required()->type_name("PATH");
@@ -105,13 +114,6 @@ int dispatch(int argc, char** argv) {
     std::string health_doorway;
     auto* health = cli.add_subcommand("health", "Ask a running doorway");
     health->add_option("--doorway", health_doorway, "The doorway's socket")->required()->type_name("PATH");
-
-    app::SuggestOptions suggest_options;
-    auto* suggest = cli.add_subcommand("suggest", "Print the smallest policy that covers an audit log, for review");
-    suggest->footer("For example: sallyport suggest audit.jsonl > sallyport.toml");
-    suggest->add_option("LOG", suggest_options.log_file, "What --audit wrote")->required();
-    suggest->add_option("--policy", suggest_options.policy_file, "Print only what this policy does not allow yet")
-        ->type_name("FILE");
 
     std::string preset;
     auto* presets = cli.add_subcommand("presets", "List the presets that ship with sallyport, or print one");

@@ -66,18 +66,20 @@ struct Prepared {
     tls::Authority authority;
     ProxyOptions proxy;
     UniqueFd log;
+    Report report;
     container::GatewaySockets shared;       ///< of the shared form
     std::vector<UniqueFd> published;        ///< of the sealed form
 };
 
 Prepared prepare(const GatewayOptions& options) {
     if (options.guard) guard({options.policy_file, options.exempt == "user", options.user});
-    auto policy = load_policy_file(options.policy_file);
+    auto policy = load_policy_file(options.policy_file, options.mode);
     const auto account = options.user ? container::account_of(*options.user) : container::Account{};
     auto authority = tls::Authority::load_or_create(state_of(options));
     if (options.trust_directory)
         container::write_trust_directory(*options.trust_directory, authority.certificate_pem());
     auto log = options.audit_file ? audit::open_log(*options.audit_file) : UniqueFd();
+    Report report(options.report, options.mode);
     auto proxy = proxy_options(options);
     container::GatewaySockets shared;
     std::vector<UniqueFd> published;
@@ -88,7 +90,7 @@ Prepared prepare(const GatewayOptions& options) {
     container::give_up_privileges(account);
     require_readable_policy(options.policy_file);
     return {std::move(policy), std::move(authority), std::move(proxy), std::move(log),
-            std::move(shared), std::move(published)};
+            std::move(report), std::move(shared), std::move(published)};
 }
 
 /// Until those that were ended have recorded it.
@@ -99,15 +101,18 @@ void drain(asio::io_context& io, const std::function<std::size_t()>& left) {
 }
 
 /// Without destructors: some session may not have ended, and refers to what they would take away.
-[[noreturn]] void finish(std::optional<audit::Audit>& audit) {
+[[noreturn]] void finish(const Report& report, std::optional<audit::Audit>& audit) {
+    const bool denied = report.print(*audit);
     audit.reset();   // the log is on disk
-    std::_Exit(0);
+    std::_Exit(denied ? kDeniedStatus : 0);
 }
 
 }  // namespace
 
 void gateway(const GatewayOptions& options) {
     auto prepared = prepare(options);
+    const Report& report = prepared.report;
+    report.announce();
     harden();
     session::LiveRules rules({prepared.policy, std::make_shared<secrets::Store>(prepared.policy)});
     ::signal(SIGPIPE, SIG_IGN);
@@ -126,14 +131,14 @@ void gateway(const GatewayOptions& options) {
         link.stop();
         publisher.stop(kEnded);
         drain(io, [&] { return link.sessions() + publisher.connections(); });
-        finish(audit);
+        finish(report, audit);
     }
     const auto proxy = make_proxy(std::move(prepared.shared));
     fmt::print(stderr, "sallyport: serving the network namespace that we share\n");
     io.run();
     proxy->stop(kEnded);
     drain(io, [&] { return proxy->sessions(); });
-    finish(audit);
+    finish(report, audit);
 }
 
 }  // namespace sallyport::app

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "gateway/app/report.hpp"
+
 namespace sallyport::app {
 
 struct GatewayOptions {
@@ -18,6 +20,8 @@ struct GatewayOptions {
     std::optional<std::string> state;     ///< where the certificate authority is kept
     std::optional<std::string> origin_ca; ///< trusted for origins, beside the system's
     std::vector<std::string> name_servers;
+    policy::Mode mode = policy::Mode::enforce;
+    ReportOptions report;
 };
 
 /// Until SIGTERM or SIGINT; ends the process. Throws StartupError when something is missing.

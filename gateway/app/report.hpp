@@ -11,8 +11,8 @@
 namespace sallyport::app {
 
 struct ReportOptions {
-    bool quiet = false;                         ///< nothing on stderr but that nothing was enforced
-    std::optional<std::string> markdown_file;   ///< $GITHUB_STEP_SUMMARY: the table is appended here
+    bool quiet = false;                        ///< nothing on stderr but that nothing was enforced
+    std::optional<std::string> markdown_file;  ///< $GITHUB_STEP_SUMMARY: the table is appended here
     bool fail_on_deny = false;
 };
 
@@ -33,8 +33,8 @@ public:
 private:
     void append_markdown(const std::string& text) const;
 
-    const ReportOptions options_;
-    const policy::Mode mode_;
+    ReportOptions options_;
+    policy::Mode mode_;
     UniqueFd markdown_;
 };
 

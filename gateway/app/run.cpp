@@ -24,7 +24,7 @@
 namespace sallyport::app {
 namespace {
 
-constexpr std::chrono::milliseconds kDrainTime{500};  ///< for sessions to record their end
+constexpr std::chrono::milliseconds kDrainTime{500};   ///< for sessions to record their end
 
 std::vector<std::string> own_environment() {
     std::vector<std::string> out;
@@ -40,7 +40,8 @@ std::vector<container::HiddenPath> hidden_paths(const RunOptions& options, const
     std::error_code ignored;
     if (options.audit_file && std::filesystem::is_regular_file(*options.audit_file, ignored))
         hidden.push_back({*options.audit_file, {}});
-    if (options.report.markdown_file) hidden.push_back({*options.report.markdown_file, {}});
+    const auto& summary = options.report.markdown_file;
+    if (summary && std::filesystem::is_regular_file(*summary, ignored)) hidden.push_back({*summary, {}});
     if (std::filesystem::is_regular_file(options.policy_file, ignored))
         hidden.push_back({options.policy_file, container::read_file(options.policy_file).value_or("")});
     for (const auto& secret : policy.secrets())
@@ -66,8 +67,7 @@ container::GuardedSpec guarded_spec(const RunOptions& options, const policy::Pol
 void withhold_variables(container::GuardedCommand& command, const secrets::Store& store, bool quiet) {
     for (const auto& withheld : secrets::to_withhold(own_environment(), store.all())) {
         command.withhold(withheld.variable);
-        if (!quiet)
-            fmt::print(stderr, "sallyport: withheld from the command: {} ({})\n", withheld.variable, withheld.why);
+        if (!quiet) fmt::print(stderr, "sallyport: withheld from the command: {} ({})\n", withheld.variable, withheld.why);
     }
 }
 
@@ -94,12 +94,13 @@ void run(const RunOptions& options) {
                    policy->publications().front().where.to_string());
     const auto state = state_directory();
     if (options.audit_file) audit::open_log(*options.audit_file);  // only what exists can be covered
-    Report report(options.report, options.mode);
-    report.announce();
+    if (options.report.markdown_file) audit::open_log(*options.report.markdown_file);
     // The sandbox's first process is a copy of this one: it starts before there is any secret to copy.
     const auto ca_pem = tls::Authority::load_or_create(state).certificate_pem();
     auto command = container::GuardedCommand::start(guarded_spec(options, *policy, state, ca_pem));
     harden();
+    const Report report(options.report, options.mode);  // not earlier: the first process must not have a copy
+    report.announce();
     const auto authority = tls::Authority::load_or_create(state);
     session::LiveRules rules({policy, std::make_shared<secrets::Store>(policy)});
     withhold_variables(command, *rules.current()->secrets, options.report.quiet);
@@ -109,7 +110,7 @@ void run(const RunOptions& options) {
     serve(io, proxy, command);
     const int status = command.finish();
     const bool denied = report.print(*audit);
-    audit.reset();  // the log is on disk
+    audit.reset();   // the log is on disk
     if (denied && WIFEXITED(status) && WEXITSTATUS(status) == 0) std::_Exit(kDeniedStatus);
     end_like(status);
 }

@@ -21,9 +21,15 @@ Outcome outcome(Decision decision, bool would_deny) {
 Outcome outcome(const RequestEvent& event) {
     return event.alarm.empty() ? outcome(event.decision, event.would_deny) : Outcome::alarm;
 }
-Outcome outcome(const ConnectionEvent& event) { return outcome(event.decision, event.would_deny); }
-Outcome outcome(const NameEvent& event) { return event.would_deny ? Outcome::would_deny : Outcome::denied; }
-Outcome outcome(const PacketEvent&) { return Outcome::denied; }
+Outcome outcome(const ConnectionEvent& event) {
+    return outcome(event.decision, event.would_deny);
+}
+Outcome outcome(const NameEvent& event) {
+    return event.would_deny ? Outcome::would_deny : Outcome::denied;
+}
+Outcome outcome(const PacketEvent&) {
+    return Outcome::denied;
+}
 
 LedgerKey key_of(const RequestEvent& event) {
     const auto path = event.path.substr(0, event.path.find('?'));
@@ -33,7 +39,9 @@ LedgerKey key_of(const RequestEvent& event) {
 LedgerKey key_of(const ConnectionEvent& event) {
     return {outcome(event), authority(event), event.protocol, event.rule.substr(0, kMaxRule), {}};
 }
-LedgerKey key_of(const NameEvent& event) { return {outcome(event), event.name.substr(0, kMaxHost), "DNS", {}, {}}; }
+LedgerKey key_of(const NameEvent& event) {
+    return {outcome(event), event.name.substr(0, kMaxHost), "DNS", {}, {}};
+}
 LedgerKey key_of(const PacketEvent& event) {
     return {outcome(event), event.destination.substr(0, kMaxHost), event.packet_class, {}, {}};
 }

@@ -46,7 +46,7 @@ private:
         if (const auto alarm = text(event, "alarm"); !alarm.empty())
             return count(content_.refused, text(event, "host") + ": ALARM: " + alarm);
         if (decision == "deny") return count(content_.refused, text(event, "host") + ": " + text(event, "reason"));
-        if (decision != "allow" || event.contains("path_length")) return false;   // a cut path matches nothing
+        if (decision != "allow" || event.contains("path_length")) return false;  // a cut path matches nothing
         return take_allowed(event, kind == "request");
     }
 
@@ -89,7 +89,7 @@ LogContent read_log(std::istream& in) {
         in.getline(line.data(), static_cast<std::streamsize>(line.size()));
         const auto length = static_cast<std::size_t>(in.gcount());
         if (in.bad() || (in.eof() && length == 0)) break;
-        if (in.fail() && !in.eof()) {   // longer than a line can be: the rest of it is skipped
+        if (in.fail() && !in.eof()) {  // longer than a line can be: the rest of it is skipped
             in.clear();
             in.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
             reader.unreadable();

@@ -20,7 +20,7 @@ using policy::Rule;
 using policy::Verdict;
 
 constexpr std::size_t kPathsOfARule = 8;
-constexpr std::size_t kNotes = 50;        // of each kind
+constexpr std::size_t kNotes = 50;  // of each kind
 constexpr std::size_t kMaxComment = 200;
 constexpr std::size_t kWorthAPreset = 3;  // different requests
 
@@ -34,7 +34,8 @@ struct Wanted {
 /// Nothing that ends a comment or is no TOML.
 std::string comment(std::string_view text) {
     std::string out(text.substr(0, kMaxComment));
-    std::replace_if(out.begin(), out.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+    std::replace_if(
+        out.begin(), out.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
     return out;
 }
 
@@ -60,7 +61,9 @@ std::string times(std::uint64_t count, std::string_view what) {
     return std::to_string(count) + " " + std::string(what) + (count == 1 ? "" : "s");
 }
 
-bool is_web_port(std::uint16_t port) { return port == 80 || port == 443; }
+bool is_web_port(std::uint16_t port) {
+    return port == 80 || port == 443;
+}
 
 Verdict decided(const policy::Policy& policy, const Wanted& wanted) {
     const policy::Destination to{wanted.seen->host, wanted.seen->port};
@@ -84,7 +87,7 @@ std::string why_not(const Seen& seen) {
 /// Rules alike in all but method and path.
 struct Place {
     std::string host;
-    std::uint16_t port = 0;   ///< 0: 80 and 443
+    std::uint16_t port = 0;  ///< 0: 80 and 443
     Seen::Kind kind = Seen::Kind::request;
 
     auto operator<=>(const Place&) const = default;
@@ -92,12 +95,15 @@ struct Place {
 
 class Suggestion {
 public:
-    Suggestion(const LogContent& content, const policy::Policy& known) : content_(content), known_(known) { sort_out(); }
+    Suggestion(const LogContent& content, const policy::Policy& known) : content_(content), known_(known) {
+        sort_out();
+    }
 
     std::string text() {
         const auto use = use_presets();
         std::string out = "# Suggested from an audit log: review it before use. Counts are those of the log.\n";
-        if (content_.unreadable > 0) out += "# Left out: " + times(content_.unreadable, "line") + " that could not be read.\n";
+        if (content_.unreadable > 0)
+            out += "# Left out: " + times(content_.unreadable, "line") + " that could not be read.\n";
         if (content_.beyond > 0) out += "# Left out: " + times(content_.beyond, "event") + ", since too many differ.\n";
         if (!use.empty()) out += "use = " + list(use) + "\n";
         out += rules();
@@ -121,7 +127,8 @@ private:
             if (why.empty()) {
                 const auto verdict = decided(known_, wanted);
                 if (verdict.allowed && (!seen.private_address || verdict.rule->private_addresses)) continue;
-                if (verdict.reason == policy::Reason::denied_by_rule) why = "denied by " + verdict.rule->where.to_string();
+                if (verdict.reason == policy::Reason::denied_by_rule)
+                    why = "denied by " + verdict.rule->where.to_string();
             }
             if (why.empty())
                 wanted_.push_back(std::move(wanted));
@@ -159,13 +166,14 @@ private:
         }
         const auto& rules = preset.rules();
         return different >= kWorthAPreset && needed.size() * 2 >= rules.size() &&
-               std::all_of(rules.begin(), rules.end(), [&](const Rule& rule) { return only_reads(rule) || needed.contains(&rule); });
+               std::all_of(rules.begin(), rules.end(),
+                           [&](const Rule& rule) { return only_reads(rule) || needed.contains(&rule); });
     }
 
     static bool only_reads(const Rule& rule) {
-        return !rule.methods.empty() && std::all_of(rule.methods.begin(), rule.methods.end(), [](const std::string& method) {
-            return method == "GET" || method == "HEAD";
-        });
+        return !rule.methods.empty() &&
+               std::all_of(rule.methods.begin(), rule.methods.end(),
+                           [](const std::string& method) { return method == "GET" || method == "HEAD"; });
     }
 
     static std::string list(const std::vector<std::pair<std::string, std::uint64_t>>& use) {
@@ -204,7 +212,7 @@ private:
 
     /// Methods that need the same paths share a rule.
     static std::string request_rules(const Place& place, const std::vector<const Wanted*>& all) {
-        std::map<std::string, Counts> paths_of;   // by method
+        std::map<std::string, Counts> paths_of;  // by method
         std::map<std::string, std::uint64_t> count_of;
         for (const auto* wanted : all) {
             auto& paths = paths_of[wanted->seen->method];
@@ -214,7 +222,7 @@ private:
             paths[wanted->target.path] += wanted->count;
             if (wanted->target.liberal_path != wanted->target.path) paths[wanted->target.liberal_path] += 0;
         }
-        std::map<std::vector<std::string>, std::vector<std::string>> methods_of;   // by patterns
+        std::map<std::vector<std::string>, std::vector<std::string>> methods_of;  // by patterns
         for (const auto& [method, paths] : paths_of) methods_of[patterns(all, method, paths)].push_back(method);
         std::string out;
         for (const auto& [patterns, methods] : methods_of) {

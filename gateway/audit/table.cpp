@@ -20,19 +20,23 @@ constexpr std::size_t kMaxCell = 100;
 constexpr std::size_t kColumns = 6;
 using Cells = std::array<std::string, kColumns>;
 const Cells kHeadings{"decision", "host", "method", "path", "count", "rule"};
-constexpr std::size_t kCount = 4;   // the column of numbers
+constexpr std::size_t kCount = 4;  // the column of numbers
 
 struct Row {
-    LedgerKey key;   ///< its path is a pattern
+    LedgerKey key;  ///< its path is a pattern
     std::uint64_t count = 0;
 };
 
 std::string_view word(Outcome outcome) {
     switch (outcome) {
-        case Outcome::alarm: return "ALARM";
-        case Outcome::denied: return "denied";
-        case Outcome::would_deny: return "would deny";
-        case Outcome::allowed: return "allowed";
+        case Outcome::alarm:
+            return "ALARM";
+        case Outcome::denied:
+            return "denied";
+        case Outcome::would_deny:
+            return "would deny";
+        case Outcome::allowed:
+            return "allowed";
     }
     return "";
 }
@@ -75,7 +79,8 @@ std::vector<Row> rows_of(const Ledger& ledger) {
             rows.back().key.path = std::move(group.pattern);
         }
     std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
-        return std::tie(a.key.outcome, a.key.host, b.count, a.key) < std::tie(b.key.outcome, b.key.host, a.count, b.key);
+        return std::tie(a.key.outcome, a.key.host, b.count, a.key) <
+               std::tie(b.key.outcome, b.key.host, a.count, b.key);
     });
     return rows;
 }

@@ -10,8 +10,8 @@ namespace sallyport::policy {
 namespace {
 
 constexpr std::size_t kMaxDepth = 16;
-constexpr std::size_t kMaxSegment = 80;   // kMaxDepth of them stay below PathPattern::kMaxLength
-constexpr std::size_t kMinHash = 7;       // git's short commit
+constexpr std::size_t kMaxSegment = 80;  // kMaxDepth of them stay below PathPattern::kMaxLength
+constexpr std::size_t kMinHash = 7;      // git's short commit
 constexpr std::size_t kMinToken = 20;
 
 using Segments = std::vector<std::string>;
@@ -22,22 +22,23 @@ struct Item {
 };
 using Items = std::vector<const Item*>;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 /// "12", "1.2.3", "v1.2.3-rc1", "0a1b2c3", a UUID, a long token: says which one is meant, not what is done. "v1" stays.
 bool names_an_instance(std::string_view segment) {
     const auto digits = static_cast<std::size_t>(std::count_if(segment.begin(), segment.end(), is_digit));
     if (digits == 0) return false;
     if (digits == segment.size()) return true;
-    const bool hash = segment.size() >= kMinHash && std::all_of(segment.begin(), segment.end(), [](char c) {
-                          return hex_digit(c) >= 0 || c == '-';
-                      });
+    const bool hash = segment.size() >= kMinHash &&
+                      std::all_of(segment.begin(), segment.end(), [](char c) { return hex_digit(c) >= 0 || c == '-'; });
     const auto number = segment.substr(segment.front() == 'v' ? 1 : 0);
     const auto dot = number.find('.');
     const bool version = dot != std::string_view::npos && dot + 1 < number.size() && is_digit(number[dot + 1]) &&
                          std::all_of(number.begin(), number.begin() + static_cast<std::ptrdiff_t>(dot), is_digit);
-    const bool token = segment.size() >= kMinToken && digits >= 4 &&
-                       segment.find_first_of(".") == std::string_view::npos;
+    const bool token =
+        segment.size() >= kMinToken && digits >= 4 && segment.find_first_of(".") == std::string_view::npos;
     return hash || (version && dot > 0) || token;
 }
 
@@ -97,8 +98,9 @@ PathGroup common_prefix(const std::vector<Item>& items) {
     PathGroup group;
     for (const auto& item : items) {
         const auto& first = items.front().segments;
-        const auto end = std::mismatch(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(std::min(same, item.segments.size())),
-                                       item.segments.begin());
+        const auto end = std::mismatch(
+            first.begin(), first.begin() + static_cast<std::ptrdiff_t>(std::min(same, item.segments.size())),
+            item.segments.begin());
         same = static_cast<std::size_t>(end.first - first.begin());
         group.count += item.count;
     }

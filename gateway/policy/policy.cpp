@@ -89,7 +89,7 @@ Policy::Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::ve
 }
 
 bool Policy::allows_port(std::uint16_t port) const {
-    return index_->allowed_ports.contains(port);
+    return mode_ == Mode::audit || index_->allowed_ports.contains(port);
 }
 
 const Route* Policy::route_for(std::string_view host) const {

@@ -105,7 +105,8 @@ public:
     const std::vector<SecretRule>& secrets() const { return secrets_; }
     const std::vector<Publication>& publications() const { return publications_; }
     const Route* route_for(std::string_view host) const;
-    /// False when no rule allows anything on this port, whatever the host; 80 and 443 always may carry something.
+    /// False when no rule allows anything on this port, whatever the host; 80 and 443 always may carry something, and in
+    /// audit mode every port may.
     bool allows_port(std::uint16_t port) const;
 
     /// Rules whose host pattern matches `host` (canonical name or address text), in file order.

@@ -21,7 +21,7 @@ struct Way {
 };
 
 Way way_to(const policy::Policy& policy, const Destination& destination, bool tls, const policy::Rule* rule) {
-    if (const auto* route = policy.route_for(destination.host))  // whoever wrote the route named the address
+    if (const auto* route = policy.route_for(destination.host))   // whoever wrote the route named the address
         return {{route->to_host, route->to_port}, route->tls, true};
     return {destination, tls, rule && rule->private_addresses};
 }
@@ -60,8 +60,7 @@ private:
         if (head_.method == "TRACE") return refusal(405, "TRACE would send secrets back in its response");
         if (const auto upgrade = wire::find(head_.fields, "Upgrade"); upgrade && *upgrade != "h2c")
             return refusal(501, "changing the protocol (Upgrade) is not supported");
-        if (const auto expect = wire::find(head_.fields, "Expect");
-            expect && !wire::equal_ignoring_case(*expect, "100-continue"))
+        if (const auto expect = wire::find(head_.fields, "Expect"); expect && !wire::equal_ignoring_case(*expect, "100-continue"))
             return refusal(417, "an Expect field that is not 100-continue");
         return std::nullopt;
     }
@@ -78,8 +77,7 @@ private:
         const auto authority = take_authority(head_, facts_.tls ? "https" : "http", facts_.name);
         if (!authority) return refusal(400, authority.error().detail);
         if (facts_.tls && authority->host != facts_.name)
-            return refusal(421,
-                           "this connection was made for " + facts_.name + ", the request is for " + authority->host);
+            return refusal(421, "this connection was made for " + facts_.name + ", the request is for " + authority->host);
         if (!authority->port_text.empty() && authority->port_text != std::to_string(facts_.port))
             return refusal(421, "Host names port " + authority->port_text + ", the connection was made to port " +
                                     std::to_string(facts_.port));
@@ -110,7 +108,7 @@ private:
         const policy::RequestFacts facts{method, *target_};
         const auto verdict = policy::decide_request(*rules_.policy, destination_, facts);
         methods_.emplace_back(method);
-        if (!rule_) rule_ = verdict.rule;  // that of the method itself, whatever it is overridden with
+        if (!rule_) rule_ = verdict.rule;   // that of the method itself, whatever it is overridden with
         if (verdict.would_deny && would_deny_.empty()) would_deny_ = policy::describe(verdict, destination_, &facts);
         if (verdict.allowed) return std::nullopt;
         auto r = refusal(403, policy::describe(verdict, destination_, &facts));
@@ -170,8 +168,8 @@ private:
     Destination destination_;
     std::optional<policy::Target> target_;
     const policy::Rule* rule_ = nullptr;
-    std::vector<std::string> methods_;
     std::string would_deny_;
+    std::vector<std::string> methods_;
     std::vector<std::string> secrets_;
 };
 

@@ -50,7 +50,7 @@ struct StreamPermit {
     policy::Destination destination;
     bool tls = false;
     bool private_addresses = false;
-    std::string rule;         ///< "file:line"; empty: no rule matched, see would_deny
+    std::string rule;         ///< "file:line"; empty: none matched
     std::string would_deny;   ///< as in Permit
 };
 

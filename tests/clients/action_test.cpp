@@ -22,13 +22,16 @@ public:
     }
 
     Ran step(const std::vector<std::string>& inputs) const {
-        std::vector<std::string> words{"python3", SALLYPORT_SOURCE_DIR "/tests/clients/run_action.py", SALLYPORT_SOURCE_DIR,
-                                       workspace(), "binary=" + program()};
+        std::vector<std::string> words{"python3", SALLYPORT_SOURCE_DIR "/tests/clients/run_action.py",
+                                       SALLYPORT_SOURCE_DIR, workspace(), "binary=" + program()};
         words.insert(words.end(), inputs.begin(), inputs.end());
         ShellOptions options;
-        options.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
-                               "HOME=" + workspace().string(), "SSL_CERT_FILE=" + (workspace() / "origin-ca.pem").string(),
-                               "GITHUB_STEP_SUMMARY=" + summary().string(), "GITHUB_ENV=" + (files_.path() / "env").string()};
+        options.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                               "LANG=C.UTF-8",
+                               "HOME=" + workspace().string(),
+                               "SSL_CERT_FILE=" + (workspace() / "origin-ca.pem").string(),
+                               "GITHUB_STEP_SUMMARY=" + summary().string(),
+                               "GITHUB_ENV=" + (files_.path() / "env").string()};
         return run_program(words, options);
     }
 
@@ -46,7 +49,8 @@ private:
 };
 
 std::string policy(const StandIn& origin) {
-    return "[[allow]]\nhost = \"api.example.test\"\n" + origin.route("api.example.test") + origin.route("other.example.test");
+    return "[[allow]]\nhost = \"api.example.test\"\n" + origin.route("api.example.test") +
+           origin.route("other.example.test");
 }
 
 }  // namespace
@@ -54,7 +58,9 @@ std::string policy(const StandIn& origin) {
 TEST_CASE("action: a command runs under the policy, and the job's summary shows what it did") {
     const StandIn origin;
     const Job job(policy(origin), origin);
-    const auto ran = job.step({"run=false | true || curl -sS https://api.example.test/echo/1\ncurl -s https://other.example.test/echo || echo \"denied: $?\"\npwd"});
+    const auto ran =
+        job.step({"run=false | true || curl -sS https://api.example.test/echo/1\ncurl -s "
+                  "https://other.example.test/echo || echo \"denied: $?\"\npwd"});
     CAPTURE(ran.shown());
     CHECK(ran.exited_with(0));
     CHECK(ran.says("\"path\": \"/echo/1\""));
@@ -64,8 +70,9 @@ TEST_CASE("action: a command runs under the policy, and the job's summary shows 
     CAPTURE(summary);
     CHECK(summary.starts_with("\n### Sallyport: 1 allowed, 1 denied\n"));
     CHECK(summary.find("| denied | `other.example.test` | `DNS` |") != summary.npos);
-    CHECK(summary.find("| allowed | `api.example.test` | `GET` | `/echo/*` | 1 | `sallyport.toml:1` |") != summary.npos);
-    CHECK(summary.find("### Sallyport", 10) == summary.npos);   // once: trying out the sandbox is no run
+    CHECK(summary.find("| allowed | `api.example.test` | `GET` | `/echo/*` | 1 | `sallyport.toml:1` |") !=
+          summary.npos);
+    CHECK(summary.find("### Sallyport", 10) == summary.npos);  // once: trying out the sandbox is no run
 }
 
 TEST_CASE("action: the command's failure is the step's, and so is a denial where that was asked for") {
@@ -94,14 +101,16 @@ TEST_CASE("action: audit mode lets through, logs, and says that nothing was enfo
 TEST_CASE("action: inputs are values, and a mistake in them runs nothing") {
     const StandIn origin;
     const Job job(policy(origin), origin);
-    const auto quoted = job.step({"run=echo \"'$0'\" '\"${{ inputs.mode }}$(echo x)'", "audit-log=a b\"; echo no;.jsonl"});
+    const auto quoted =
+        job.step({"run=echo \"'$0'\" '\"${{ inputs.mode }}$(echo x)'", "audit-log=a b\"; echo no;.jsonl"});
     CAPTURE(quoted.shown());
     CHECK(quoted.exited_with(0));
     CHECK(quoted.says("\"${{ inputs.mode }}$(echo x)\n"));
     CHECK(std::filesystem::exists(job.workspace() / "a b\"; echo no;.jsonl"));
-    for (const std::vector<std::string>& bad :
-         {std::vector<std::string>{"run="}, {"run=touch ran", "mode=loud"}, {"run=touch ran", "policy=gone.toml"},
-          {"run=touch ran", "binary=/nowhere/sallyport"}}) {
+    for (const std::vector<std::string>& bad : {std::vector<std::string>{"run="},
+                                                {"run=touch ran", "mode=loud"},
+                                                {"run=touch ran", "policy=gone.toml"},
+                                                {"run=touch ran", "binary=/nowhere/sallyport"}}) {
         const auto ran = job.step(bad);
         CAPTURE(ran.shown());
         CHECK(ran.exited_with(125));

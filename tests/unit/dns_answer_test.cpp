@@ -174,7 +174,7 @@ TEST_CASE_FIXTURE(Fixture, "dns: other classes, EDNS versions, opcodes and broke
 }
 
 TEST_CASE("dns audit: every name gets an address, and those that no rule allows are reported as such") {
-    const policy::Policy policy({}, {}, {}, policy::Mode::audit);
+    const policy::Policy policy({}, {}, {}, {}, policy::Mode::audit);
     dns::VirtualAddresses addresses;
     const auto answer = dns::answer(policy, addresses, query("any.example", wire::kDnsA), Transport::udp);
     CHECK(rcode(answer) == 0);

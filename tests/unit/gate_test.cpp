@@ -278,8 +278,8 @@ TEST_CASE("gate: a permit is judged again under other rules, as what it was give
 }
 
 TEST_CASE("gate: a stream is judged again under other rules") {
-    const StreamPermit ssh{{"git.test", 22}, false, false, ""};
-    const StreamPermit tls{{"git.test", 443}, true, true, ""};
+    const StreamPermit ssh{{"git.test", 22}, false, false, "", ""};
+    const StreamPermit tls{{"git.test", 443}, true, true, "", ""};
     const auto under = [](const std::string& toml, const StreamPermit& permit) {
         return objection(Rules{policy::policy_of(toml), nullptr}, permit).value_or("");
     };

@@ -40,7 +40,7 @@ TEST_CASE("path groups: what names one instance becomes *, what names an action 
     CHECK(patterns({"/left-pad/1.3.0"}) == Texts{"/left-pad/*"});
     CHECK(patterns({"/dl/v1.3.0-rc1/tool"}) == Texts{"/dl/*/tool"});
     CHECK(patterns({"/v1/messages"}) == Texts{"/v1/messages"});
-    CHECK(patterns({"/facade/decade"}) == Texts{"/facade/decade"});   // hex digits, but words
+    CHECK(patterns({"/facade/decade"}) == Texts{"/facade/decade"});  // hex digits, but words
     CHECK(patterns({"/a/b/"}) == Texts{"/a/b/"});
     CHECK(patterns({"/a*b"}) == Texts{"/a%2Ab"});
 }
@@ -68,13 +68,25 @@ TEST_CASE("path groups: the number of patterns is bounded, and counts add up") {
 TEST_CASE("path groups: whatever the paths, every one is matched and the patterns are few and short") {
     std::mt19937 random(7);
     const auto pick = [&random](std::size_t most) { return random() % most; };
-    const Texts pieces{"",  "a", "b*", "%2F", "123", "v1", "x.tar.gz", "**", "@scope", "0a1b2c3d", std::string(300, 'a'), std::string(60, '*')};
+    const Texts pieces{"",
+                       "a",
+                       "b*",
+                       "%2F",
+                       "123",
+                       "v1",
+                       "x.tar.gz",
+                       "**",
+                       "@scope",
+                       "0a1b2c3d",
+                       std::string(300, 'a'),
+                       std::string(60, '*')};
     for (int round = 0; round < 300; ++round) {
         std::map<std::string, std::uint64_t> paths;
         std::uint64_t total = 0;
         for (std::size_t n = 1 + pick(60); n > 0; --n) {
             std::string text;
-            for (std::size_t depth = 1 + pick(round % 10 == 0 ? 40 : 6); depth > 0; --depth) text += "/" + pieces[pick(pieces.size())];
+            for (std::size_t depth = 1 + pick(round % 10 == 0 ? 40 : 6); depth > 0; --depth)
+                text += "/" + pieces[pick(pieces.size())];
             std::string why;
             const auto target = normalise_target(text, why);
             if (!target) continue;

@@ -54,7 +54,9 @@ std::string without_comments(const std::string& toml) {
     return out;
 }
 
-bool holds(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
+bool holds(const std::string& text, std::string_view part) {
+    return text.find(part) != text.npos;
+}
 
 }  // namespace
 
@@ -63,8 +65,9 @@ TEST_CASE("suggest: an empty log allows nothing") {
 }
 
 TEST_CASE("suggest: requests of one kind share a rule, and methods that need the same paths do") {
-    const auto toml = suggested({would_deny("api.test", "GET", "/issues/1"), would_deny("api.test", "GET", "/issues/2?page=1"),
-                                 would_deny("api.test", "HEAD", "/issues/3"), would_deny("api.test", "POST", "/graphql")});
+    const auto toml =
+        suggested({would_deny("api.test", "GET", "/issues/1"), would_deny("api.test", "GET", "/issues/2?page=1"),
+                   would_deny("api.test", "HEAD", "/issues/3"), would_deny("api.test", "POST", "/graphql")});
     CHECK(without_comments(toml) ==
           "[[allow]]\nhost    = \"api.test\"\nmethod  = \"POST\"\npath    = \"/graphql\"\n"
           "[[allow]]\nhost    = \"api.test\"\nmethod  = [\"GET\", \"HEAD\"]\npath    = \"/issues/*\"\n");
@@ -90,7 +93,7 @@ TEST_CASE("suggest: a preset stands in when it was needed, and not when it would
     std::vector<Event> reads, installs;
     for (const char* package : {"/left-pad", "/lodash", "/chalk"})
         reads.push_back(would_deny("any.npmjs.org", "GET", package));
-    CHECK_FALSE(holds(suggested(reads), "use ="));   // nothing was posted: the preset would allow it
+    CHECK_FALSE(holds(suggested(reads), "use ="));  // nothing was posted: the preset would allow it
     installs = reads;
     installs.push_back(would_deny("any.npmjs.org", "POST", "/-/npm/v1/security/advisories/bulk"));
     const auto toml = suggested(installs);
@@ -98,7 +101,8 @@ TEST_CASE("suggest: a preset stands in when it was needed, and not when it would
 }
 
 TEST_CASE("suggest: what the policy in use allows is left out, and what it denies cannot be suggested") {
-    const std::string known = "[[allow]]\nhost = \"api.test\"\npath = \"/known/**\"\n[[deny]]\nhost = \"api.test\"\npath = \"/never\"\n";
+    const std::string known =
+        "[[allow]]\nhost = \"api.test\"\npath = \"/known/**\"\n[[deny]]\nhost = \"api.test\"\npath = \"/never\"\n";
     const auto toml = suggested({would_deny("api.test", "GET", "/known/a"), would_deny("api.test", "GET", "/never"),
                                  would_deny("api.test", "GET", "/new")},
                                 known);
@@ -117,10 +121,11 @@ TEST_CASE("suggest: metadata, alarms, refusals and names without a connection ar
     name.name = "lonely.test";
     name.would_deny = true;
     auto odd = would_deny("api.test", "get", "/");
-    const auto toml = suggested({would_deny("169.254.169.254", "GET", "/latest/meta-data"), would_deny("127.0.0.1", "GET", "/"),
-                                 alarm, refused, name, odd, tcp("api.test", 443)});
+    const auto toml = suggested({would_deny("169.254.169.254", "GET", "/latest/meta-data"),
+                                 would_deny("127.0.0.1", "GET", "/"), alarm, refused, name, odd, tcp("api.test", 443)});
     CHECK(without_comments(toml).empty());
-    for (const char* host : {"169.254.169.254: GET", "127.0.0.1: GET", "evil.test: ALARM", "gone.test: why", "lonely.test", "api.test: get"})
+    for (const char* host : {"169.254.169.254: GET", "127.0.0.1: GET", "evil.test: ALARM", "gone.test: why",
+                             "lonely.test", "api.test: get"})
         CHECK_MESSAGE(holds(toml, host), host);
     policy::policy_of(toml);
 }
@@ -128,14 +133,20 @@ TEST_CASE("suggest: metadata, alarms, refusals and names without a connection ar
 TEST_CASE("suggest: a log that somebody else wrote yields nothing but what it may") {
     std::istringstream in(
         "not json\n[[[[\n{\"event\":\"request\"}\n\n{\"event\":7,\"host\":{}}\n"
-        "{\"event\":\"request\",\"decision\":\"allow\",\"host\":\"a\\\"]\\n[[allow]]\\nhost=\\\"evil.test\",\"port\":443,\"method\":\"GET\",\"path\":\"/\"}\n"
-        "{\"event\":\"request\",\"decision\":\"allow\",\"host\":\"a.test\",\"port\":443,\"method\":\"GET\",\"path\":\"/\\\"\\n[[allow]]\"}\n"
-        "{\"event\":\"request\",\"decision\":\"allow\",\"host\":\"a.test\",\"port\":70000,\"method\":\"GET\",\"path\":\"/\"}\n"
-        "{\"event\":\"request\",\"decision\":\"allow\",\"host\":\"a.test\",\"port\":443,\"method\":\"G\\nT\",\"path\":\"/\"}\n"
+        "{\"event\":\"request\",\"decision\":\"allow\",\"host\":\"a\\\"]\\n[[allow]]\\nhost=\\\"evil.test\",\"port\":"
+        "443,\"method\":\"GET\",\"path\":\"/\"}\n"
+        "{\"event\":\"request\",\"decision\":\"allow\",\"host\":\"a.test\",\"port\":443,\"method\":\"GET\",\"path\":\"/"
+        "\\\"\\n[[allow]]\"}\n"
+        "{\"event\":\"request\",\"decision\":\"allow\",\"host\":\"a.test\",\"port\":70000,\"method\":\"GET\",\"path\":"
+        "\"/\"}\n"
+        "{\"event\":\"request\",\"decision\":\"allow\",\"host\":\"a.test\",\"port\":443,\"method\":\"G\\nT\",\"path\":"
+        "\"/\"}\n"
         "{\"event\":\"name\",\"name\":\"x\\n[[allow]]\\nhost=\\\"evil.test\\\"\",\"decision\":\"deny\"}\n"
-        "{\"event\":\"request\",\"decision\":\"allow\",\"host\":\"a.test\",\"port\":443,\"method\":\"GET\",\"path\":\"/cut\",\"path_length\":9000}\n" +
+        "{\"event\":\"request\",\"decision\":\"allow\",\"host\":\"a.test\",\"port\":443,\"method\":\"GET\",\"path\":\"/"
+        "cut\",\"path_length\":9000}\n" +
         std::string(LogContent::kMaxLine + 10, '[') + "\n" +
-        "{\"event\":\"request\",\"decision\":\"allow\",\"host\":\"good.test\",\"port\":443,\"method\":\"GET\",\"path\":\"/\"}");
+        "{\"event\":\"request\",\"decision\":\"allow\",\"host\":\"good.test\",\"port\":443,\"method\":\"GET\",\"path\":"
+        "\"/\"}");
     const auto content = read_log(in);
     CHECK(content.unreadable == 7);
     const auto toml = suggest(content, *policy::policy_of(""));
@@ -152,8 +163,10 @@ TEST_CASE("suggest: whatever was seen is allowed under what is suggested") {
         for (std::size_t n = 1 + random() % 40; n > 0; --n) {
             std::string path;
             for (std::size_t depth = 1 + random() % 5; depth > 0; --depth)
-                path += "/" + one_of({"repos", "a%2Fb", "17", "x;y=1", "", "**", "%2525", "left-pad", "1.2.3", std::string(200, 'q')});
-            const auto host = one_of({"api.github.com", "github.com", "any.npmjs.org", "any.debian.org", "10.1.2.3", "2001:db8::1", "a_b.test"});
+                path += "/" + one_of({"repos", "a%2Fb", "17", "x;y=1", "", "**", "%2525", "left-pad", "1.2.3",
+                                      std::string(200, 'q')});
+            const auto host = one_of({"api.github.com", "github.com", "any.npmjs.org", "any.debian.org",
+                                      "10.1.2.3", "2001:db8::1", "a_b.test"});
             auto event = would_deny(host, one_of({"GET", "HEAD", "POST", "OPTIONS", "PROPFIND"}),
                                     random() % 20 == 0 ? "*" : path + (random() % 2 == 0 ? "?q=1" : ""),
                                     random() % 5 == 0 ? std::uint16_t{8443} : std::uint16_t{443});

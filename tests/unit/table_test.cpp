@@ -26,7 +26,9 @@ NameEvent looked_up(const std::string& name, bool would_deny) {
     return event;
 }
 
-std::size_t lines(const std::string& text) { return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')); }
+std::size_t lines(const std::string& text) {
+    return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
 
 }  // namespace
 
@@ -38,7 +40,8 @@ TEST_CASE("table: nothing happened") {
 
 TEST_CASE("table: what was denied comes first, paths of one kind share a row") {
     Ledger ledger;
-    for (const char* path : {"/issues/1", "/issues/2?page=3"}) ledger.add(request("api.test", "GET", path, Decision::allow));
+    for (const char* path : {"/issues/1", "/issues/2?page=3"})
+        ledger.add(request("api.test", "GET", path, Decision::allow));
     CHECK_FALSE(ledger.denied_anything());
     ledger.add(request("evil.test", "POST", "/drop", Decision::deny));
     CHECK(ledger.denied_anything());
@@ -58,7 +61,7 @@ TEST_CASE("table: an audit run says that nothing was enforced, and counts what w
     auto event = request("api.test", "GET", "/", Decision::allow);
     event.would_deny = true;
     ledger.add(event);
-    ledger.add(looked_up("api.test", true));   // the connection says it already
+    ledger.add(looked_up("api.test", true));  // the connection says it already
     ledger.add(looked_up("only.test", true));
     CHECK(ledger.denied_anything());
     const auto text = table_text(ledger);
@@ -83,7 +86,8 @@ TEST_CASE("table: an alarm is on top, whatever was decided") {
 
 TEST_CASE("table: hostile texts cannot add rows, columns, markup or control characters") {
     Ledger ledger;
-    const std::string hostile = "x` |\n| allowed | <img src=//e.test> [a](http://e.test) \x1b[2J \\ \xe2\x80\xae $`$ <!-- ```\n";
+    const std::string hostile =
+        "x` |\n| allowed | <img src=//e.test> [a](http://e.test) \x1b[2J \\ \xe2\x80\xae $`$ <!-- ```\n";
     ledger.add(request(hostile, hostile, "/" + hostile, Decision::deny));
     ConnectionEvent connection;
     connection.host = hostile;
