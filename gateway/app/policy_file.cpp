@@ -40,7 +40,12 @@ std::string read_policy(const std::string& path, policy::Mode mode) {
 }  // namespace
 
 std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path, policy::Mode mode) {
-    auto loaded = policy::load(read_policy(path, mode), path, mode);
+    return load_policy_file(path, path, mode);
+}
+
+std::shared_ptr<const policy::Policy> load_policy_file(const std::string& name, const std::string& path,
+                                                       policy::Mode mode) {
+    auto loaded = policy::load(read_policy(path, mode), name, mode);
     if (auto* policy = std::get_if<std::shared_ptr<const policy::Policy>>(&loaded)) return std::move(*policy);
     std::string all;
     for (const auto& mistake : std::get<std::vector<policy::Mistake>>(loaded)) {

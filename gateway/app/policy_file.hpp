@@ -12,5 +12,7 @@ namespace sallyport::app {
 /// In audit mode the default file may be missing: the policy is empty then.
 std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path,
                                                        policy::Mode mode = policy::Mode::enforce);
+/// The same for a file called `name` that is to be read from `path`.
+std::shared_ptr<const policy::Policy> load_policy_file(const std::string& name, const std::string& path, policy::Mode mode);
 
 }  // namespace sallyport::app

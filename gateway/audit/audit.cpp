@@ -88,6 +88,11 @@ Ledger Audit::ledger() const {
     return ledger_;
 }
 
+Totals Audit::totals() const {
+    const std::lock_guard lock(mutex_);
+    return summary_.totals();
+}
+
 void Audit::write_events() {
     std::vector<Event> batch;
     while (true) {

@@ -40,6 +40,7 @@ public:
     /// See Summary::render.
     std::string summary() const;
     Ledger ledger() const;
+    Totals totals() const;
 
 private:
     void write_events();
