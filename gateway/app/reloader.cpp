@@ -138,7 +138,7 @@ private:
 };
 
 Reloader::Reloader(boost::asio::io_context& io, session::LiveRules& rules, audit::Audit& audit, ReloadOptions options)
-    : rules_(rules), audit_(audit), options_(std::move(options)), alive_(this, [](Reloader*) {}) {
+    : rules_(rules), audit_(audit), options_(std::move(options)), hangups_(io), alive_(this, [](Reloader*) {}) {
     const auto post = [&io, weak = std::weak_ptr(alive_)](Loaded loaded) {
         boost::asio::post(io, [weak, loaded = std::move(loaded)]() mutable {
             if (const auto self = weak.lock()) self->take_over(std::move(loaded));
@@ -150,6 +150,19 @@ Reloader::Reloader(boost::asio::io_context& io, session::LiveRules& rules, audit
 Reloader::~Reloader() = default;
 
 void Reloader::reload(Done done) { worker_->request(std::move(done)); }
+
+void Reloader::reload_on_hangup() {
+    hangups_.add(SIGHUP);
+    wait_for_hangup();
+}
+
+void Reloader::wait_for_hangup() {
+    hangups_.async_wait([this](const boost::system::error_code& ec, int) {
+        if (ec) return;
+        reload();
+        wait_for_hangup();
+    });
+}
 
 void Reloader::take_over(Loaded loaded) {
     last_ = {std::chrono::system_clock::now(), std::move(loaded.mistakes), 0};

@@ -9,12 +9,13 @@
 //   Proxy proxy(io, rules, ...);                  // as many as there are doorways in its life
 //   Reloader reloader(io, rules, audit, {policy_file});
 //   Admin admin(io, admin_path, reloader, audit, [&] { return Serving{...}; });
-//   on SIGHUP: reloader.reload();
+//   reloader.reload_on_hangup();
 //
 // Its thread has the user, capabilities and seccomp filter of the moment that it was made: make it after the last
 // change of those.
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -55,6 +56,9 @@ public:
     /// io_context's thread.
     void reload(Done done = {});
 
+    /// From now on SIGHUP is reload().
+    void reload_on_hangup();
+
     // On the io_context's thread:
     const std::string& policy_file() const { return options_.policy_file; }
     const session::Rules& rules() const { return *rules_.current(); }
@@ -67,10 +71,12 @@ private:
     class Worker;
     struct Loaded;
     void take_over(Loaded);
+    void wait_for_hangup();
 
     session::LiveRules& rules_;
     audit::Audit& audit_;
     const ReloadOptions options_;
+    boost::asio::signal_set hangups_;
     std::chrono::system_clock::time_point loaded_at_ = std::chrono::system_clock::now();
     Reload last_{loaded_at_, {}, 0};
     std::shared_ptr<Reloader> alive_;   ///< owns nothing; gone when we are

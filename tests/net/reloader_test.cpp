@@ -9,6 +9,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -247,6 +248,21 @@ TEST_CASE("reload: a secret file that changes counts; one that cannot be read ke
     CHECK(comes_true([&] { return served.secret() == "three"; }));
     CHECK(served.allows("b.test"));
     for (const auto& event : served.log()) CHECK(event.dump().find("three") == std::string::npos);
+}
+
+TEST_CASE("reload: SIGHUP is a reload, each time") {
+    Served served(kAllow);
+    served.start();
+    served.ask([](app::Reloader& r) {
+        r.reload_on_hangup();
+        return 0;
+    });
+    const auto read_at = [](const app::Reloader& r) { return r.loaded_at(); };
+    for (int i = 0; i < 2; ++i) {
+        const auto before = served.ask(read_at);
+        ::raise(SIGHUP);
+        CHECK(comes_true([&] { return served.ask(read_at) != before; }));   // nothing else reads an unchanged file
+    }
 }
 
 TEST_CASE("reload: a secret's command runs again when it is asked for, not when a file changes") {
