@@ -28,11 +28,11 @@ public:
           const ProxyOptions& = {});
 
     /// No new connections; those that run are ended, and record their end while the io_context runs on.
-    void stop();
+    void stop(const char* why = "the command has ended");
     std::size_t sessions() const { return sessions_; }
 
 private:
-    void listen(boost::asio::io_context&, UniqueFd);
+    void listen(boost::asio::io_context&, UniqueFd, session::Listener::Serve);
     void record_denied(const dns::DeniedName&);
 
     audit::Audit& audit_;

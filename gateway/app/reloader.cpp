@@ -138,7 +138,7 @@ private:
 };
 
 Reloader::Reloader(boost::asio::io_context& io, session::LiveRules& rules, audit::Audit& audit, ReloadOptions options)
-    : rules_(rules), audit_(audit), options_(std::move(options)), hangups_(io), alive_(this, [](Reloader*) {}) {
+    : rules_(rules), audit_(audit), options_(std::move(options)), published_(rules.current()->policy->publications()), hangups_(io), alive_(this, [](Reloader*) {}) {
     const auto post = [&io, weak = std::weak_ptr(alive_)](Loaded loaded) {
         boost::asio::post(io, [weak, loaded = std::move(loaded)]() mutable {
             if (const auto self = weak.lock()) self->take_over(std::move(loaded));
@@ -150,6 +150,14 @@ Reloader::Reloader(boost::asio::io_context& io, session::LiveRules& rules, audit
 Reloader::~Reloader() = default;
 
 void Reloader::reload(Done done) { worker_->request(std::move(done)); }
+
+/// What a reload cannot change, since it is set up once; for those who are told of it.
+std::string Reloader::restart_note() const {
+    const auto& now = rules_.current()->policy->publications();
+    const bool same = std::equal(now.begin(), now.end(), published_.begin(), published_.end(),
+                                 [](const auto& a, const auto& b) { return a.same_ports(b); });
+    return same ? "" : "; [[publish]] has changed: that counts after a restart";
+}
 
 void Reloader::reload_on_hangup() {
     hangups_.add(SIGHUP);
@@ -175,8 +183,8 @@ void Reloader::take_over(Loaded loaded) {
         event.replaced = true;
         event.ended = last_.ended;
         if (!options_.quiet)
-            fmt::print(stderr, "sallyport: {} was read again: {} rules, {} secrets; {} connections ended\n",
-                       options_.policy_file, policy->rules().size(), policy->secrets().size(), last_.ended);
+            fmt::print(stderr, "sallyport: {} was read again: {} rules, {} secrets; {} connections ended{}\n",
+                       options_.policy_file, policy->rules().size(), policy->secrets().size(), last_.ended, restart_note());
     } else {
         event.reason = last_.mistakes.substr(0, last_.mistakes.find('\n'));
         const auto more = std::count(last_.mistakes.begin(), last_.mistakes.end(), '\n');

@@ -8,7 +8,7 @@
 //   LiveRules rules({policy, store});             // loaded by load_policy_file() and secrets::Store
 //   Proxy proxy(io, rules, ...);                  // as many as there are doorways in its life
 //   Reloader reloader(io, rules, audit, {policy_file});
-//   Admin admin(io, admin_path, reloader, audit, [&] { return Serving{...}; });
+//   Admin admin(io, open_admin_socket(path), reloader, audit, [&] { return Serving{...}; });
 //   reloader.reload_on_hangup();
 //
 // Its thread has the user, capabilities and seccomp filter of the moment that it was made: make it after the last
@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "gateway/audit/audit.hpp"
 #include "gateway/session/live_rules.hpp"
@@ -66,6 +67,8 @@ public:
     std::chrono::system_clock::time_point loaded_at() const { return loaded_at_; }
     /// The last one; mistakes are empty when it went well or there was none.
     const Reload& last() const { return last_; }
+    /// Empty, or a clause that says what of the rules in use counts only after a restart.
+    std::string restart_note() const;
 
 private:
     class Worker;
@@ -76,6 +79,7 @@ private:
     session::LiveRules& rules_;
     audit::Audit& audit_;
     const ReloadOptions options_;
+    const std::vector<policy::Publication> published_;   ///< at the start
     boost::asio::signal_set hangups_;
     std::chrono::system_clock::time_point loaded_at_ = std::chrono::system_clock::now();
     Reload last_{loaded_at_, {}, 0};

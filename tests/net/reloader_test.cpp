@@ -16,10 +16,10 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "container/doorway_client.hpp"
 #include "gateway/app/admin.hpp"
 #include "gateway/app/admin_commands.hpp"
 #include "gateway/app/policy_file.hpp"
-#include "gateway/app/unix_address.hpp"
 #include "gateway/base/startup_error.hpp"
 
 using namespace sallyport;
@@ -58,7 +58,7 @@ public:
         rules_.emplace(session::Rules{policy, std::make_shared<secrets::Store>(policy)});
         audit_.emplace(file("audit.jsonl"));
         reloader_.emplace(io_, *rules_, *audit_, std::move(options));
-        admin_.emplace(io_, file("run/admin.sock"), *reloader_, *audit_,
+        admin_.emplace(io_, app::open_admin_socket(file("run/admin.sock")), *reloader_, *audit_,
                        [this] { return app::Serving{"sealed", 3, problem}; });
         thread_ = std::thread([this] {
             const auto guard = boost::asio::make_work_guard(io_);
@@ -106,7 +106,7 @@ public:
     /// The answer as it comes over the socket.
     std::string raw(const std::string& request) {
         const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        const auto address = app::unix_address(file("run/admin.sock"));
+        const auto address = container::unix_address(file("run/admin.sock"));
         REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
         REQUIRE(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size()));
         std::string answer;
@@ -302,11 +302,10 @@ TEST_CASE("reload: behind a descriptor only the file of the start counts, and se
     const UniqueFd fd(::open(served.file("policy.toml").c_str(), O_RDONLY | O_CLOEXEC));
     served.start({served.file("policy.toml"), fmt::format("/proc/self/fd/{}", fd.get()), true, true});
     write(served.file("key"), "two\n");
-    const auto b = "[[allow]]\nhost = \"b.test\"\n" + with_secret("file = \"key\"");
-    write(served.file("policy.toml"), b);
+    write(served.file("policy.toml"), "[[allow]]\nhost = \"b.test\"\n" + with_secret("file = \"key\""));
     CHECK(comes_true([&] { return served.allows("b.test"); }));
     CHECK(served.secret() == "one");
-    write(served.file("policy.toml"), b + with_secret("file = \"other\"").replace(19, 1, "t"));
+    write(served.file("policy.toml"), "[[allow]]\nhost = \"c.test\"\n" + with_secret("file = \"other\""));
     CHECK(comes_true([&] { return served.mistakes().find("start again to use it") != std::string::npos; }));
     write(served.file("new"), "[[allow]]\nhost = \"evil.test\"\n");
     fs::rename(served.file("new"), served.file("policy.toml"));
@@ -348,7 +347,7 @@ TEST_CASE("admin: the socket is its owner's alone; a dead one is replaced, a liv
     CHECK_FALSE(fs::exists(served.file("run/admin.sock")));
     {   // what a killed gateway leaves
         const UniqueFd dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        const auto address = app::unix_address(served.file("run/admin.sock"));
+        const auto address = container::unix_address(served.file("run/admin.sock"));
         REQUIRE(::bind(dead.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
     }
     CHECK_THROWS_AS(served.command("health"), StartupError);
@@ -371,7 +370,7 @@ TEST_CASE("admin: no gateway is one clear line; silent and endless clients cost 
     CHECK_THROWS_AS(app::ask_gateway("health", std::string(200, 'x')), StartupError);
     Served served(kAllow);
     served.start();
-    const auto address = app::unix_address(served.file("run/admin.sock"));
+    const auto address = container::unix_address(served.file("run/admin.sock"));
     std::vector<UniqueFd> silent;
     for (int i = 0; i < 10; ++i) {
         silent.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
