@@ -10,6 +10,7 @@
 
 #include "gateway/app/policy_commands.hpp"
 #include "gateway/app/run.hpp"
+#include "gateway/app/trust_command.hpp"
 #include "gateway/base/startup_error.hpp"
 
 namespace {
@@ -54,6 +55,10 @@ int dispatch(int argc, char** argv) {
     auto* presets = cli.add_subcommand("presets", "List the presets that ship with sallyport, or print one");
     presets->add_option("NAME", preset, "Preset to print");
 
+    std::string ca_file = "/run/sallyport/trust/ca.pem";
+    auto* trust = cli.add_subcommand("trust", "As root in a container: make every program there trust the gateway's CA");
+    trust->add_option("--ca", ca_file, "The CA (default: /run/sallyport/trust/ca.pem)")->type_name("FILE");
+
     try {
         cli.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -62,6 +67,7 @@ int dispatch(int argc, char** argv) {
     }
     if (*run) app::run(run_options);
     if (*check) return app::check(files);
+    if (*trust) return app::trust(ca_file);
     if (*explain) return app::explain(policy_file, words);
     return app::presets(preset);
 }
