@@ -8,6 +8,9 @@
 #include <cstdio>
 #include <exception>
 
+#include "gateway/app/doorway_command.hpp"
+#include "gateway/app/gateway_command.hpp"
+#include "gateway/app/guard_command.hpp"
 #include "gateway/app/policy_commands.hpp"
 #include "gateway/app/run.hpp"
 #include "gateway/app/trust_command.hpp"
@@ -24,6 +27,22 @@ void open_standard_descriptors() {
     do fd = ::open("/dev/null", O_RDWR);
     while (fd >= 0 && fd <= STDERR_FILENO);
     ::close(fd);
+}
+
+void add_gateway_options(CLI::App& gateway, sallyport::app::GatewayOptions& options) {
+    gateway.add_option("--policy", options.policy_file, "Policy (default: /etc/sallyport/policy.toml)")->type_name("FILE");
+    gateway.add_option("--doorway", options.doorway, "Socket of the doorway that sealed the sandbox's namespace")->type_name("PATH");
+    auto* guard = gateway.add_flag("--guard", options.guard, "Program the rules of the shared form first");
+    guard->excludes(gateway.get_option("--doorway"));
+    gateway.add_option("--exempt", options.exempt, "What the rules tell the gateway by: cgroup (default), or user, that of --user")
+        ->check(CLI::IsMember({"cgroup", "user"}))
+        ->needs(guard);
+    gateway.add_option("--user", options.user, "Whom to become once everything is open")->type_name("NAME|UID");
+    gateway.add_option("--audit", options.audit_file, "Append a JSON line for each request and refusal")->type_name("FILE");
+    gateway.add_option("--trust", options.trust_directory, "Write what the sandbox needs to trust our CA")->type_name("DIR");
+    gateway.add_option("--state", options.state, "Where the CA's key is kept (default: /var/lib/sallyport)")->type_name("DIR");
+    gateway.add_option("--origin-ca", options.origin_ca, "Trust these authorities too when dialling")->type_name("FILE");
+    gateway.add_option("--name-server", options.name_servers, "Resolve by this server, not by the system's")->type_name("ADDR");
 }
 
 int dispatch(int argc, char** argv) {
@@ -51,6 +70,23 @@ int dispatch(int argc, char** argv) {
     explain->add_option("--policy", policy_file, "Policy (default: sallyport.toml in this folder)")->type_name("FILE");
     explain->add_option("REQUEST", words, "A URL, with the request method before it (default: GET)")->required()->expected(1, 2);
 
+    std::string doorway_socket;
+    auto* doorway = cli.add_subcommand("doorway", "Seal this network namespace and hand its sockets to a gateway");
+    doorway->add_option("--socket", doorway_socket, "Where the gateway connects")->required()->type_name("PATH");
+
+    app::GatewayOptions gateway_options;
+    auto* gateway = cli.add_subcommand("gateway", "Serve a sandbox in a container");
+    add_gateway_options(*gateway, gateway_options);
+
+    app::GuardOptions guard_options;
+    auto* guard = cli.add_subcommand("guard", "Only program the rules of the shared form");
+    guard->add_option("--user", guard_options.user, "The gateway's user, whom the rules let out")->required()->type_name("NAME|UID");
+    guard->add_option("--policy", guard_options.policy_file, "Policy, for its [[publish]]")->type_name("FILE");
+
+    std::string health_doorway;
+    auto* health = cli.add_subcommand("health", "Ask a running doorway");
+    health->add_option("--doorway", health_doorway, "The doorway's socket")->required()->type_name("PATH");
+
     std::string preset;
     auto* presets = cli.add_subcommand("presets", "List the presets that ship with sallyport, or print one");
     presets->add_option("NAME", preset, "Preset to print");
@@ -63,9 +99,16 @@ int dispatch(int argc, char** argv) {
         cli.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         const int status = cli.exit(error);
-        return status == 0 ? 0 : run->parsed() ? kOwnFailure : 2;
+        return status == 0 ? 0 : run->parsed() || doorway->parsed() || gateway->parsed() || guard->parsed() ? kOwnFailure : 2;
     }
     if (*run) app::run(run_options);
+    if (*doorway) return app::doorway(doorway_socket);
+    if (*gateway) app::gateway(gateway_options);
+    if (*guard) {
+        app::guard(guard_options);
+        return 0;
+    }
+    if (*health) return app::doorway_health(health_doorway);
     if (*check) return app::check(files);
     if (*trust) return app::trust(ca_file);
     if (*explain) return app::explain(policy_file, words);
