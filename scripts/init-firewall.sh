@@ -100,9 +100,7 @@ prepare_account() {
   # Secrets from the host often belong to the uid that is ours here: nobody else gets past this folder.
   install -d -m 0710 -g "$account" "$state"
   install -d -m 0750 -g "$account" "$run/secrets"
-  install -d -m 0750 -o "$account" -g "$account" "$logs"
-  install -d -m 0700 -o "$account" -g "$account" "$state/ca"
-  install -d -m 0755 -o "$account" -g "$account" "$run/trust"
+  install -d -m 0700 "$logs" "$state/ca" # opened before the gateway becomes that account
 }
 
 # The gateway reads copies: of the originals it may have neither the rights nor, after a reload, the old ones.
@@ -194,8 +192,11 @@ prepare_account
 copy_secrets
 copy_policy
 if [[ $keep == yes ]]; then
-  "$sallyport" guard --user "$account" --policy "$run/policy.toml"
-  "$sallyport" reload --admin "$run/admin.sock"
+  if ! "$sallyport" guard --user "$account" --policy "$run/policy.toml"; then
+    keep=no # it has closed everything
+    fail "the rules cannot be replaced"
+  fi
+  "$sallyport" reload --admin "$run/admin.sock" >/dev/null
 else
   start_gateway
 fi

@@ -78,7 +78,8 @@ Devcontainer::~Devcontainer() {
 }
 
 std::vector<std::string> Devcontainer::cli(std::vector<std::string> arguments) const {
-    std::vector<std::string> command = {program_, arguments.front(), "--workspace-folder", kSource};
+    std::vector<std::string> command = {program_, arguments.front(), "--workspace-folder", kSource,
+                                        "--config", std::string(kSource) + "/devcontainer.json"};
     command.insert(command.end(), arguments.begin() + 1, arguments.end());
     return command;
 }
@@ -88,6 +89,12 @@ Ran Devcontainer::up() { return run_program(cli({"up"}), options_); }
 Ran Devcontainer::exec(const std::string& script) const {
     return run_program(cli({"exec", "bash", "-c", script}), options_);
 }
+
+Ran Devcontainer::found_by_default() const {
+    return run_program({program_, "read-configuration", "--workspace-folder", kSource}, options_);
+}
+
+void Devcontainer::stop() const { must({"docker", "stop", "-t", "1", container_}, options_); }
 
 std::vector<std::string> Devcontainer::command_line(const std::string& user, const std::string& script) const {
     return {"docker", "exec", "-u", user, container_, "bash", "-c", script};

@@ -27,6 +27,9 @@ public:
 
     /// `devcontainer up` once more: finds the container, and starts it where it is stopped.
     Ran up();
+    void stop() const;
+    /// What the CLI takes for the configuration of this folder when none is named.
+    Ran found_by_default() const;
     /// `bash -c SCRIPT` in it.
     Ran as_node(const std::string& script) const;
     Ran as_root(const std::string& script) const;
