@@ -14,7 +14,7 @@ dns::Sockets dns_sockets(container::GatewaySockets& sockets) {
 
 }  // namespace
 
-Proxy::Proxy(boost::asio::io_context& io, const session::Rules& rules, const tls::Authority& authority,
+Proxy::Proxy(boost::asio::io_context& io, session::LiveRules& rules, const tls::Authority& authority,
              audit::Audit& audit, container::GatewaySockets sockets, const ProxyOptions& options)
     : audit_(audit),
       leaves_(authority),
@@ -24,7 +24,7 @@ Proxy::Proxy(boost::asio::io_context& io, const session::Rules& rules, const tls
       gateway_{rules, server_tls_, leaves_, *addresses_, dialler_, pool_, watchdog_, audit, options.limits} {
     listen(io, std::move(sockets.tcp4));
     listen(io, std::move(sockets.tcp6));
-    dns_ = std::make_unique<dns::Server>(io, dns_sockets(sockets), addresses_, [&rules] { return rules.policy; },
+    dns_ = std::make_unique<dns::Server>(io, dns_sockets(sockets), addresses_, [&rules] { return rules.current()->policy; },
                                          [this](const dns::DeniedName& name) { record_denied(name); }, dns::Server::Limits{});
     if (sockets.packet_log) packets_ = std::make_unique<PacketAudit>(io, std::move(sockets.packet_log), audit);
 }

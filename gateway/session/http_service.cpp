@@ -46,16 +46,18 @@ awaitable<bool> HttpService::serve(wire::RequestHead head) {
         Refusal refusal{503, {facts_.name, facts_.port}, method, {}, "the audit log cannot be written", {}, {}, {}};
         co_return co_await refuse(std::move(refusal), json, head, std::move(event));
     }
-    auto verdict = judge(gateway_.rules, facts_, head);
+    auto verdict = judge(*gateway_.rules.current(), facts_, head);
     if (auto* refusal = std::get_if<Refusal>(&verdict))
         co_return co_await refuse(std::move(*refusal), json, head, std::move(event));
 
     const auto& permit = std::get<Permit>(verdict);
+    const Passage passage(gateway_.rules, client_.lifeline(), [&permit](const Rules& rules) { return objection(rules, permit); });
     auto outcome = co_await forward(permit, head);
     event.bytes = {outcome.request_bytes, outcome.response_bytes};
     if (outcome.reached) event.secrets = permit.secrets;
     if (auto failed = failure(permit, method, outcome)) {
-        if (failed->status >= 500) event.decision = audit::Decision::allow;   // the policy did
+        const bool went_out = outcome.reached && client_.lifeline().ended();   // before the policy changed
+        if (failed->status >= 500 || went_out) event.decision = audit::Decision::allow;   // the policy did
         co_return co_await refuse(std::move(*failed), json, head, std::move(event));
     }
     event.decision = audit::Decision::allow;
@@ -77,6 +79,8 @@ std::optional<Refusal> HttpService::failure(const Permit& permit, const std::str
                                             const http::ExchangeOutcome& outcome) {
     const auto& lifeline = client_.lifeline();
     if (!outcome.error || outcome.status != 0) return std::nullopt;
+    if (lifeline.ended() && lifeline.reason().kind == ErrorKind::refused)
+        return origin_failure(permit, method, lifeline.reason());
     if (lifeline.ended() && lifeline.reason().kind != ErrorKind::timed_out) return std::nullopt;
     auto refusal = origin_failure(permit, method, *outcome.error);
     if (!outcome.client_failed) return refusal;

@@ -33,9 +33,9 @@ asio::ip::tcp protocol_of(int fd) {
 }  // namespace
 
 Listener::Listener(asio::io_context& io, Gateway& gateway, UniqueFd listening, std::size_t& sessions)
-    : io_(io), gateway_(gateway), acceptor_(io), sessions_(sessions) {
-    const auto protocol = protocol_of(listening.get());
-    acceptor_.assign(protocol, listening.release());
+    : io_(io), gateway_(gateway), protocol_(protocol_of(listening.get())), acceptor_(io), sessions_(sessions) {
+    acceptor_.assign(protocol_, listening.release());
+    acceptor_.non_blocking(true);
 }
 
 void Listener::start() { asio::co_spawn(io_, accept_all(), asio::detached); }
@@ -56,19 +56,32 @@ asio::awaitable<void> Listener::accept_all() {
             co_await pause();
             continue;
         }
-        auto [ec, socket] = co_await acceptor_.async_accept(kNoThrow);
+        const auto [ec] = co_await acceptor_.async_wait(asio::ip::tcp::acceptor::wait_read, kNoThrow);
         if (ec == asio::error::operation_aborted || !acceptor_.is_open()) co_return;
-        if (ec) {
+        const int failed = ec ? EIO : accept_one();
+        const bool of_that_client = failed == EAGAIN || failed == EINTR || failed == ECONNABORTED;
+        if (failed != 0 && !of_that_client)
             co_await pause();   // out of descriptors or memory: sessions that end make room
-            continue;
-        }
-        ++sessions_;
-        asio::co_spawn(io_, run_session(gateway_, std::move(socket)), [&sessions = sessions_](std::exception_ptr error) {
-            --sessions;
-            // Only memory can run out here; the session is gone, and its connection was never served further.
-            (void)error;
-        });
     }
+}
+
+/// accept4 and not async_accept: that one leaves a moment in which a child process (a secret's command) could inherit
+/// the connection. Returns 0 or errno.
+int Listener::accept_one() {
+    UniqueFd fd(::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd) return errno;
+    net::Socket socket(io_);
+    boost::system::error_code ec;
+    socket.assign(protocol_, fd.get(), ec);
+    if (ec) return EIO;
+    fd.release();
+    ++sessions_;
+    asio::co_spawn(io_, run_session(gateway_, std::move(socket)), [&sessions = sessions_](std::exception_ptr error) {
+        --sessions;
+        // Only memory can run out here; the session is gone, and its connection was never served further.
+        (void)error;
+    });
+    return 0;
 }
 
 }  // namespace sallyport::session

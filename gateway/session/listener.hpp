@@ -24,10 +24,12 @@ public:
 
 private:
     boost::asio::awaitable<void> accept_all();
+    int accept_one();
     boost::asio::awaitable<void> pause();
 
     boost::asio::io_context& io_;
     Gateway& gateway_;
+    const boost::asio::ip::tcp protocol_;
     boost::asio::ip::tcp::acceptor acceptor_;
     std::size_t& sessions_;   ///< of all listeners of the thread
 };

@@ -51,10 +51,15 @@ std::string Session::dialled_name() const {
     return original_.address.to_string();
 }
 
+/// A connection there is not necessarily one whose client speaks first; or it is one that nothing waits for.
+bool Session::server_may_begin(const policy::Destination& dialled) const {
+    const auto rules = gateway_.rules.current();
+    return policy::decide_stream(*rules->policy, dialled, false).allowed || !rules->policy->allows_port(dialled.port);
+}
+
 awaitable<void> Session::serve() {
     const policy::Destination dialled{dialled_name(), original_.port};
-    const auto& policy = *gateway_.rules.policy;
-    if (policy::decide_stream(policy, dialled, false).allowed || !policy.allows_port(dialled.port)) {
+    if (server_may_begin(dialled)) {
         // Of the protocols that use other ports, some begin with the server's greeting: their client says nothing.
         const auto spoke = co_await client_.wait_readable_for(gateway_.limits.server_first);
         if (!spoke) co_return;
@@ -119,7 +124,7 @@ awaitable<void> Session::serve_tls() {
     }
     client_.replay(std::move(prefix_));
     const policy::Destination destination{name, original_.port};
-    if (policy::decide_stream(*gateway_.rules.policy, destination, true).allowed)
+    if (policy::decide_stream(*gateway_.rules.current()->policy, destination, true).allowed)
         co_return co_await serve_stream(destination, "tls");
     // Also a name that nothing allows is intercepted: so its refusal can be read.
     if (const auto done = co_await intercept(name); !done) co_return refuse("tls", name, done.error().detail);
@@ -142,17 +147,26 @@ awaitable<void> Session::serve_http(bool tls, std::string name) {
     co_await service.run();
 }
 
-awaitable<void> Session::serve_stream(policy::Destination destination, const char* protocol) {
+/// nullopt: refused.
+std::optional<StreamPermit> Session::permit_stream(const policy::Destination& destination, const char* protocol) {
     const bool tls = std::string_view(protocol) == "tls";
-    const auto verdict = policy::decide_stream(*gateway_.rules.policy, destination, tls);
-    if (!verdict.allowed || !gateway_.audit.healthy()) {
-        refuse(protocol, destination.host, policy::describe(verdict, destination, nullptr), verdict.rule);
-        co_return;
-    }
+    const auto rules = gateway_.rules.current();
+    const auto verdict = policy::decide_stream(*rules->policy, destination, tls);
+    std::string rule = verdict.rule ? verdict.rule->where.to_string() : std::string();
+    if (verdict.allowed && gateway_.audit.healthy())
+        return StreamPermit{destination, tls, verdict.rule && verdict.rule->private_addresses, std::move(rule)};
+    refuse(protocol, destination.host, policy::describe(verdict, destination, nullptr), std::move(rule));
+    return std::nullopt;
+}
+
+awaitable<void> Session::serve_stream(policy::Destination destination, const char* protocol) {
+    const auto permit = permit_stream(destination, protocol);
+    if (!permit) co_return;
+    const Passage passage(gateway_.rules, lifeline_, [&permit](const Rules& rules) { return objection(rules, *permit); });
     audit::ConnectionEvent event;
     event.time = began_;
     event.decision = audit::Decision::allow;
-    event.rule = verdict.rule->where.to_string();
+    event.rule = permit->rule;
     event.client = client_address_;
     event.original_dst = original_;
     event.host = destination.host;
@@ -161,9 +175,9 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
 
     lifeline_.expect_within(gateway_.limits.connect, "connecting to the origin");
     auto socket = co_await gateway_.dialler.dial(lifeline_, destination.host, destination.port,
-                                                 verdict.rule->private_addresses);
+                                                 permit->private_addresses);
     if (!socket) {
-        refuse(protocol, destination.host, socket.error().detail, verdict.rule);
+        refuse(protocol, destination.host, socket.error().detail, permit->rule);
         co_return;
     }
     net::Stream origin(std::move(*socket), lifeline_);
@@ -177,11 +191,11 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
     gateway_.audit.record(std::move(event));
 }
 
-void Session::refuse(const char* protocol, std::string host, std::string why, const policy::Rule* rule) {
+void Session::refuse(const char* protocol, std::string host, std::string why, std::string rule) {
     audit::ConnectionEvent event;
     event.time = began_;
     event.decision = audit::Decision::deny;
-    if (rule) event.rule = rule->where.to_string();
+    event.rule = std::move(rule);
     event.reason = std::move(why);
     event.client = client_address_;
     event.original_dst = original_;

@@ -28,11 +28,13 @@ private:
     boost::asio::awaitable<void> serve_http(bool tls, std::string name);
     boost::asio::awaitable<void> serve_stream(policy::Destination, const char* protocol);
 
+    bool server_may_begin(const policy::Destination& dialled) const;
+    std::optional<StreamPermit> permit_stream(const policy::Destination&, const char* protocol);
     net::Task<wire::Protocol> read_protocol();
     net::Task<wire::ClientHelloResult> read_hello();
     net::Task<void> read_more();
     net::Task<void> intercept(const std::string& name);
-    void refuse(const char* protocol, std::string host, std::string why, const policy::Rule* rule = nullptr);
+    void refuse(const char* protocol, std::string host, std::string why, std::string rule = {});
     std::string dialled_name() const;
 
     Gateway& gateway_;

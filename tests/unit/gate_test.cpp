@@ -228,3 +228,41 @@ TEST_CASE("refusal page: every status that the gate uses has its phrase") {
         CHECK(refusal_response(refusal, {}).find(" Forbidden\r\n") == std::string::npos);
     }
 }
+
+TEST_CASE("gate: a permit is judged again under other rules, as what it was given for") {
+    const auto under = [](const std::string& toml, const std::string& request, const ConnectionFacts& facts = kTls) {
+        const auto passed = judged(request, facts);
+        REQUIRE(passed.status() == 0);
+        return objection(Rules{policy::policy_of(toml), nullptr}, passed.permit()).value_or("");
+    };
+    const std::string all = "[[allow]]\nhost = \"api.test\"\n";
+    CHECK(under(all, get()) == "");
+    CHECK(under(kPolicy, get()) == "");
+    CHECK(under("", get()).find("no rule") != std::string::npos);
+    CHECK(under(all + "[[deny]]\nhost = \"api.test\"\npath = \"/v1/**\"\n", get()).find("sallyport.toml:3") != std::string::npos);
+    CHECK(under(all + "method = \"POST\"\n", get()).starts_with("no rule allows GET /v1/x"));
+    // The method that a field asks for counts as it did before.
+    CHECK(under(all + "method = \"GET\"\n", get("X-HTTP-Method-Override: POST\r\n")).starts_with("no rule allows POST"));
+    CHECK(under(all, get("", "/v1/x", "DELETE")) == "its rule no longer says private = true");
+    CHECK(under(all + "private = true\n", get("", "/v1/x", "DELETE")) == "");
+    const std::string route = "[[route]]\nhost = \"api.test\"\nto = \"https://other.test\"\n";
+    CHECK(under(all + route, get()) == "requests to api.test go to another origin now");
+    const ConnectionFacts open{true, "open.test", 443};
+    const std::string to_open = "GET / HTTP/1.1\r\nHost: open.test\r\n\r\n";
+    CHECK(under("[[allow]]\nhost = \"open.test\"\n", to_open, open) == "requests to open.test go to another origin now");
+}
+
+TEST_CASE("gate: a stream is judged again under other rules") {
+    const StreamPermit ssh{{"git.test", 22}, false, false, ""};
+    const StreamPermit tls{{"git.test", 443}, true, true, ""};
+    const auto under = [](const std::string& toml, const StreamPermit& permit) {
+        return objection(Rules{policy::policy_of(toml), nullptr}, permit).value_or("");
+    };
+    const std::string ssh_rule = "[[allow]]\nhost = \"git.test\"\nport = 22\n";
+    const std::string tls_rule = "[[allow]]\nhost = \"git.test\"\ntls = \"passthrough\"\n";
+    CHECK(under(ssh_rule, ssh) == "");
+    CHECK(under(tls_rule, ssh) != "");
+    CHECK(under(tls_rule + "private = true\n", tls) == "");
+    CHECK(under(tls_rule, tls) == "its rule no longer says private = true");
+    CHECK(under("[[allow]]\nhost = \"git.test\"\nprivate = true\n", tls) != "");   // intercepted from now on
+}
