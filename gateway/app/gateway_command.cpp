@@ -109,7 +109,7 @@ void drain(asio::io_context& io, const std::function<std::size_t()>& left) {
 void gateway(const GatewayOptions& options) {
     auto prepared = prepare(options);
     harden();
-    const session::Rules rules{prepared.policy, std::make_shared<secrets::Store>(prepared.policy)};
+    session::LiveRules rules({prepared.policy, std::make_shared<secrets::Store>(prepared.policy)});
     ::signal(SIGPIPE, SIG_IGN);
     asio::io_context io(1);
     asio::signal_set signals(io, SIGTERM, SIGINT);

@@ -31,7 +31,7 @@ public:
     std::size_t sessions() const { return sessions_; }
 
 private:
-    void listen(boost::asio::io_context&, UniqueFd);
+    void listen(boost::asio::io_context&, UniqueFd, session::Listener::Serve);
     void record_denied(const dns::DeniedName&);
 
     audit::Audit& audit_;

@@ -26,16 +26,23 @@ HttpService::HttpService(Gateway& gateway, net::Stream& client, ConnectionFacts 
       reader_(client) {}
 
 awaitable<void> HttpService::run() {
-    auto& lifeline = client_.lifeline();
-    for (;;) {
-        lifeline.expect_within(gateway_.limits.keep_alive, "idle between requests");
-        if (const auto begins = co_await reader_.wait_message(); !begins) co_return;
-        request_began_ = net::Clock::now();
-        lifeline.expect_within(gateway_.limits.head, "the head of a request");
-        auto head = co_await reader_.read_head();
-        if (!head) co_return co_await refuse_unreadable(head.error());
-        if (!co_await serve(std::move(*head))) co_return;
+    for (bool more = true; more;) {
+        auto head = co_await next(gateway_.limits.keep_alive);
+        if (!head) co_return;
+        more = co_await serve(std::move(*head));
     }
+}
+
+awaitable<std::optional<wire::RequestHead>> HttpService::next(std::chrono::seconds idle) {
+    auto& lifeline = client_.lifeline();
+    lifeline.expect_within(idle, "idle between requests");
+    if (const auto begins = co_await reader_.wait_message(); !begins) co_return std::nullopt;
+    request_began_ = net::Clock::now();
+    lifeline.expect_within(gateway_.limits.head, "the head of a request");
+    auto head = co_await reader_.read_head();
+    if (head) co_return std::move(*head);
+    co_await refuse_unreadable(head.error());
+    co_return std::nullopt;
 }
 
 awaitable<bool> HttpService::serve(wire::RequestHead head) {
@@ -117,6 +124,11 @@ awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire
         if (!again) break;
     }
     co_return outcome;
+}
+
+awaitable<bool> HttpService::refuse(Refusal refusal, const wire::RequestHead& head) {
+    auto event = new_event();
+    co_return co_await refuse(std::move(refusal), accepts_json(head.fields), head, std::move(event));
 }
 
 awaitable<bool> HttpService::refuse(Refusal refusal, bool json, const wire::RequestHead& head, audit::RequestEvent event) {
