@@ -182,6 +182,7 @@ flock -w 120 9 || fail "another call is under way for two minutes already"
 
 keep=no
 trap finish EXIT
+[[ -x $sallyport ]] || fail "$sallyport is missing in this container"
 if serving; then
   keep=yes
 else

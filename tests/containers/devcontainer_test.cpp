@@ -12,7 +12,14 @@ using namespace sallyport::test;
 
 namespace {
 
-const std::string kRules = R"(use = ["claude-code", "npm-install", "github-read", "github-ssh"]
+/// Whatever they allow, the stand-in is the origin of.
+const std::string kRules = R"(use = ["npm-install"]
+[[allow]]
+host = "api.anthropic.com"
+[[allow]]
+host = "api.github.com"
+method = "GET"
+path = "/zen"
 [[secret]]
 name = "anthropic"
 host = "api.anthropic.com"
@@ -36,6 +43,7 @@ Devcontainer* working() {
         container()->trust_origin();
         container()->write_policy(kRules + container()->routes());
         container()->as_root("kill -KILL $(cat /run/sallyport/gateway.pid)");
+        container()->forget_what_left();
         const auto started = container()->as_node(Devcontainer::kFirewall);
         CHECK_MESSAGE(started.exited_with(0), started.shown());
         return true;

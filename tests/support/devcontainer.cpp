@@ -124,6 +124,22 @@ void Devcontainer::write_policy(const std::string& text) const {
     std::ofstream(directory_.path() / ".config/sallyport/policy.toml") << text;
 }
 
+std::string Devcontainer::routes() const {
+    auto registry = first_line(as_node("npm config get registry").out);
+    registry = registry.substr(registry.find("//") + 2);
+    std::string text;
+    for (const auto& host : {std::string("api.anthropic.com"), std::string("api.github.com"),
+                             registry.substr(0, registry.find('/'))})
+        text += origin_->route(host);
+    return text;
+}
+
+std::vector<nlohmann::json> Devcontainer::left() const {
+    auto packets = read_json_lines(directory_.path() / "left.jsonl");
+    packets.erase(packets.begin(), packets.begin() + static_cast<std::ptrdiff_t>(forgotten_));
+    return packets;
+}
+
 std::vector<nlohmann::json> Devcontainer::left_for_nowhere_allowed() const {
     auto packets = left();
     const auto port = std::stoi(origin_->port());

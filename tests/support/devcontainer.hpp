@@ -38,15 +38,16 @@ public:
     Ran exec(const std::string& script) const;
     const ShellOptions& options() const { return options_; }
 
-    /// What its gateway reaches instead of Anthropic and GitHub, once trust_origin() and the policy say so.
+    /// What its gateway reaches instead of Anthropic, GitHub and the npm registry, once trust_origin() and the policy say so.
     const StandIn& origin() const { return *origin_; }
-    std::string routes() const { return origin_->route("api.anthropic.com") + origin_->route("api.github.com"); }
+    std::string routes() const;
     void trust_origin() const;
     /// ~/.config/sallyport/policy.toml of the host; takes effect with the next call of the firewall script.
     void write_policy(const std::string& text) const;
 
-    /// What has left it since the start, as sniffer.py saw it on the bridge.
-    std::vector<nlohmann::json> left() const { return read_json_lines(directory_.path() / "left.jsonl"); }
+    /// What has left it, as sniffer.py saw it on the bridge, since the start or the last forget_what_left().
+    std::vector<nlohmann::json> left() const;
+    void forget_what_left() { forgotten_ += left().size(); }
     /// Those of it that neither went to the origin nor were DNS queries of the gateway.
     std::vector<nlohmann::json> left_for_nowhere_allowed() const;
 
@@ -58,6 +59,7 @@ private:
     TempDirectory directory_;
     ShellOptions options_;
     std::string program_, container_, bridge_address_;
+    std::size_t forgotten_ = 0;
     std::unique_ptr<StandIn> origin_;
     std::unique_ptr<Program> sniffer_;
 };
