@@ -32,13 +32,15 @@ fail() {
   exit 1
 }
 
+is_secret() { [[ -f $host/secrets/$1 && ! -L $host/secrets/$1 ]]; }
+
 default_policy() {
   cat <<'END'
 # What the devcontainer's original init-firewall.sh allowed, by name, method and path instead of by address.
 use = ["claude-code", "claude-telemetry", "npm-install", "github-read", "github-fetch", "github-push", "github-write",
        "github-ssh", "vscode"]
 END
-  [[ ! -f $run/secrets/anthropic ]] || cat <<'END'
+  ! is_secret anthropic || cat <<'END'
 
 [[secret]]
 name        = "anthropic"
@@ -47,7 +49,7 @@ header      = "x-api-key"
 placeholder = "sk-ant-placeholder"
 value       = { file = "/run/sallyport/secrets/anthropic" }
 END
-  [[ ! -f $run/secrets/github ]] || cat <<'END'
+  ! is_secret github || cat <<'END'
 
 [[secret]]
 name        = "github"
@@ -69,7 +71,7 @@ stop_gateway() {
   local pid tries=0
   pid=$(gateway_pid) || return 0
   kill "$pid" 2>/dev/null || return 0
-  while [[ -e /proc/$pid ]]; do
+  while grep -qs "^State:[[:space:]][^Z]" "/proc/$pid/status"; do # nobody may have reaped it
     ((++tries < 50)) || kill -KILL "$pid" 2>/dev/null || true
     ((tries < 100)) || return 0
     sleep 0.1
@@ -109,7 +111,7 @@ prepare_account() {
 copy_secrets() {
   local file
   for file in "$host"/secrets/*; do
-    [[ -f $file && ! -L $file ]] || continue
+    is_secret "${file##*/}" || continue
     install -m 0640 -g "$account" "$file" "$run/secrets.new"
     mv -f "$run/secrets.new" "$run/secrets/${file##*/}"
   done
@@ -118,7 +120,7 @@ copy_secrets() {
 forget_old_secrets() {
   local file
   for file in "$run"/secrets/*; do
-    [[ ! -f $file || -f $host/secrets/${file##*/} ]] || rm -f "$file"
+    is_secret "${file##*/}" || rm -f "$file"
   done
 }
 
@@ -126,6 +128,8 @@ copy_policy() {
   local source=$own_policy
   [[ ! -f $host/policy.toml ]] || source=$host/policy.toml
   if [[ -f $source ]]; then
+    [[ $source == "$host"/* || $(stat -c %u "$source") == 0 ]] ||
+      fail "$source belongs to another user than root, who could change what it allows"
     "$sallyport" check "$source" >/dev/null || fail "$source has mistakes"
     install -m 0644 "$source" "$run/policy.new"
   else
