@@ -64,7 +64,7 @@ serving() { timeout 10 "$sallyport" health >/dev/null 2>&1; }
 gateway_pid() {
   local pid uid
   [[ -f $run/gateway.pid ]] && read -r pid <"$run/gateway.pid" && uid=$(id -u "$account" 2>/dev/null) &&
-    grep -qs "^Uid:[[:space:]]$uid[[:space:]]" "/proc/$pid/status" && echo "$pid"
+    grep -qs "^Uid:[[:space:]]${uid}[[:space:]]" "/proc/$pid/status" && echo "$pid"
 }
 
 stop_gateway() {

@@ -96,6 +96,23 @@ TEST_CASE("devcontainer: up, it says what it checked, and every program trusts t
     }
 }
 
+TEST_CASE("devcontainer: without a policy of one's own it allows what the original did, by name") {
+    if (!container()) return;
+    const auto decided = [](const std::string& request) {
+        const auto told = container()->as_node("sallyport explain --policy /run/sallyport/policy.toml " + request);
+        return told.out.substr(0, told.out.find(' '));
+    };
+    for (const auto* allowed :
+         {"POST https://api.anthropic.com/v1/messages", "https://statsig.com/x", "https://sentry.io/x",
+          "https://api.github.com/zen", "https://github.com/a/b/info/refs?service=git-receive-pack",
+          "https://marketplace.visualstudio.com/x", "https://update.code.visualstudio.com/x"})
+        CHECK_MESSAGE(decided(allowed) == "allowed", allowed);
+    CHECK(decided("ssh://github.com") == "passed");
+    for (const auto* denied : {"https://example.com/", "ssh://gitlab.com", "tcp://8.8.8.8:53", "ssh://198.51.100.66",
+                               "POST https://api.github.com/gists", "tcp://172.17.0.1:80"})
+        CHECK_MESSAGE(decided(denied) == "denied", denied);
+}
+
 TEST_CASE("devcontainer: what only the original let through is refused") {
     if (!working()) return;
     const auto ssh = working()->as_node("ssh -o BatchMode=yes -o ConnectTimeout=3 git@gitlab.com true");
