@@ -70,6 +70,7 @@ struct Prepared {
     tls::Authority authority;
     ProxyOptions proxy;
     UniqueFd log;
+    Report report;
     container::GatewaySockets shared;       ///< of the shared form
     std::vector<UniqueFd> published;        ///< of the sealed form
 };
@@ -84,13 +85,14 @@ void make_admin_directory(const std::string& socket, const container::Account& a
 
 Prepared prepare(const GatewayOptions& options) {
     if (options.guard) guard({options.policy_file, options.exempt == "user", options.user});
-    auto policy = load_policy_file(options.policy_file);
+    auto policy = load_policy_file(options.policy_file, options.mode);
     const auto account = options.user ? container::account_of(*options.user) : container::Account{};
     make_admin_directory(options.admin, account);
     auto authority = tls::Authority::load_or_create(state_of(options));
     if (options.trust_directory)
         container::write_trust_directory(*options.trust_directory, authority.certificate_pem());
     auto log = options.audit_file ? audit::open_log(*options.audit_file) : UniqueFd();
+    Report report(options.report, options.mode);
     auto proxy = proxy_options(options);
     container::GatewaySockets shared;
     std::vector<UniqueFd> published;
@@ -101,7 +103,7 @@ Prepared prepare(const GatewayOptions& options) {
     container::give_up_privileges(account);
     require_readable_policy(options.policy_file);
     return {std::move(policy), std::move(authority), std::move(proxy), std::move(log),
-            std::move(shared), std::move(published)};
+            std::move(report), std::move(shared), std::move(published)};
 }
 
 /// Until those that were ended have recorded it.
@@ -112,15 +114,18 @@ void drain(asio::io_context& io, const std::function<std::size_t()>& left) {
 }
 
 /// Without destructors: some session may not have ended, and refers to what they would take away.
-[[noreturn]] void finish(std::optional<audit::Audit>& audit) {
+[[noreturn]] void finish(const Report& report, std::optional<audit::Audit>& audit) {
+    const bool denied = report.print(*audit);
     audit.reset();   // the log is on disk
-    std::_Exit(0);
+    std::_Exit(denied ? kDeniedStatus : 0);
 }
 
 }  // namespace
 
 void gateway(const GatewayOptions& options) {
     auto prepared = prepare(options);
+    const Report& report = prepared.report;
+    report.announce();
     harden();
     session::LiveRules rules({prepared.policy, std::make_shared<secrets::Store>(prepared.policy)});
     ::signal(SIGPIPE, SIG_IGN);
@@ -129,7 +134,6 @@ void gateway(const GatewayOptions& options) {
     signals.async_wait([&io](const boost::system::error_code&, int) { io.stop(); });
     std::optional<audit::Audit> audit(std::in_place, options.audit_file.value_or(""), std::move(prepared.log));
     Reloader reloader(io, rules, *audit, {options.policy_file});
-    reloader.reload_on_hangup();
     const auto make_proxy = [&](container::GatewaySockets sockets) {
         return std::make_unique<Proxy>(io, rules, prepared.authority, *audit, std::move(sockets), prepared.proxy);
     };
@@ -144,7 +148,7 @@ void gateway(const GatewayOptions& options) {
         link.stop();
         publisher.stop(kEnded);
         drain(io, [&] { return link.sessions() + publisher.connections(); });
-        finish(audit);
+        finish(report, audit);
     }
     const auto proxy = make_proxy(std::move(prepared.shared));
     const Admin admin(io, options.admin, reloader, *audit, [&] { return Serving{"shared", proxy->sessions()}; });
@@ -152,7 +156,7 @@ void gateway(const GatewayOptions& options) {
     io.run();
     proxy->stop(kEnded);
     drain(io, [&] { return proxy->sessions(); });
-    finish(audit);
+    finish(report, audit);
 }
 
 }  // namespace sallyport::app
