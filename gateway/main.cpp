@@ -62,8 +62,8 @@ void add_gateway_options(CLI::App& gateway, app::GatewayOptions& options) {
     gateway.add_option("--audit", options.audit_file, "Append a JSON line for each request and refusal")->type_name("FILE");
     gateway.add_option("--trust", options.trust_directory, "Write what the sandbox needs to trust our CA")->type_name("DIR");
     gateway.add_option("--state", options.state, "Where the CA's key is kept (default: /var/lib/sallyport)")->type_name("DIR");
+    gateway.add_option("--admin", options.admin, "Where health, status and reload ask (default: " + options.admin + ")")->type_name("PATH");
     gateway.add_option("--origin-ca", options.origin_ca, "Trust these authorities too when dialling")->type_name("FILE");
-    gateway.add_option("--admin", options.admin, "Socket for health, status and reload (default: " + options.admin + ")")->type_name("PATH");
     gateway.add_option("--name-server", options.name_servers, "Resolve by this server, not by the system's")->type_name("ADDR");
     add_mode(gateway, options.mode);
     add_report(gateway, options.report);
@@ -130,16 +130,17 @@ int dispatch(int argc, char** argv) {
     };
     auto* health = add_question("health", "Say whether the gateway serves, by exit status too");
     std::optional<std::string> health_doorway;
-    health->add_option("--doorway", health_doorway, "Ask the doorway at this socket instead")->type_name("PATH");
-    std::vector<CLI::App*> questions{health,
-                                     add_question("status", "Say what the gateway serves, and under which policy"),
-                                     add_question("reload", "Make the gateway read its policy and secrets again")};
+    health->add_option("--doorway", health_doorway, "Ask a doorway instead, at its socket")
+        ->type_name("PATH")
+        ->excludes(health->get_option("--admin"));
+    const auto* status = add_question("status", "Say what the gateway serves, and under which policy");
+    const auto* reload = add_question("reload", "Make the gateway read its policy and secrets again");
 
     try {
         cli.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        const int status = cli.exit(error);
-        return status == 0 ? 0 : run->parsed() || doorway->parsed() || gateway->parsed() || guard->parsed() ? kOwnFailure : 2;
+        const int code = cli.exit(error);
+        return code == 0 ? 0 : run->parsed() || doorway->parsed() || gateway->parsed() || guard->parsed() ? kOwnFailure : 2;
     }
     if (*run) app::run(run_options);
     if (*doorway) return app::doorway(doorway_socket);
@@ -149,12 +150,12 @@ int dispatch(int argc, char** argv) {
         return 0;
     }
     if (*health && health_doorway) return app::doorway_health(*health_doorway);
+    for (const auto* question : {static_cast<const CLI::App*>(health), status, reload})
+        if (*question) return app::ask_gateway(question->get_name(), admin);
     if (*check) return app::check(files);
     if (*trust) return app::trust(ca_file);
     if (*suggest) return app::suggest(suggest_options);
     if (*explain) return app::explain(policy_file, words);
-    for (const auto* question : questions)
-        if (*question) return app::ask_gateway(question->get_name(), admin);
     return app::presets(preset);
 }
 

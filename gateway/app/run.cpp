@@ -76,9 +76,9 @@ void withhold_variables(container::GuardedCommand& command, const secrets::Store
 /// The policy's changes are read from the file that was there at the start, by its descriptor: COMMAND cannot write to
 /// that one, since it is covered, but can to one that an editor puts in its place. Open it after the sandbox's first
 /// process was made, which must not have a copy.
-UniqueFd open_policy(const std::string& file) {
+UniqueFd open_policy(const std::string& file, policy::Mode mode) {
     UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!fd) throw system_error(file, errno);
+    if (!fd && !(mode == policy::Mode::audit && errno == ENOENT)) throw system_error(file, errno);
     return fd;
 }
 
@@ -118,9 +118,12 @@ void run(const RunOptions& options) {
     std::optional<audit::Audit> audit(options.audit_file);
     boost::asio::io_context io(1);
     Proxy proxy(io, rules, authority, *audit, command.take_sockets());
-    const auto policy_fd = open_policy(options.policy_file);
-    const auto read_from = "/proc/self/fd/" + std::to_string(policy_fd.get());
-    const Reloader reloader(io, rules, *audit, {options.policy_file, read_from, true, options.quiet});
+    const auto policy_fd = open_policy(options.policy_file, options.mode);
+    std::optional<Reloader> reloader;
+    if (policy_fd) {
+        const auto read_from = "/proc/self/fd/" + std::to_string(policy_fd.get());
+        reloader.emplace(io, rules, *audit, ReloadOptions{options.policy_file, read_from, true, options.report.quiet});
+    }
     serve(io, proxy, command);
     const int status = command.finish();
     const bool denied = report.print(*audit);

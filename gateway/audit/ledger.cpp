@@ -30,6 +30,9 @@ Outcome outcome(const NameEvent& event) {
 Outcome outcome(const PacketEvent&) {
     return Outcome::denied;
 }
+Outcome outcome(const PolicyEvent&) {
+    return Outcome::allowed;
+}
 
 LedgerKey key_of(const RequestEvent& event) {
     const auto path = event.path.substr(0, event.path.find('?'));
@@ -45,6 +48,9 @@ LedgerKey key_of(const NameEvent& event) {
 LedgerKey key_of(const PacketEvent& event) {
     return {outcome(event), event.destination.substr(0, kMaxHost), event.packet_class, {}, {}};
 }
+LedgerKey key_of(const PolicyEvent& event) {
+    return {outcome(event), {}, {}, {}, {}};
+}
 
 std::uint64_t count_of(const Event& event) {
     const auto* packet = std::get_if<PacketEvent>(&event);
@@ -53,11 +59,8 @@ std::uint64_t count_of(const Event& event) {
 
 }  // namespace
 
-Outcome outcome_of(const Event& event) {
-    return std::visit([](const auto& known) { return outcome(known); }, event);
-}
-
 void Ledger::add(const Event& event) {
+    if (std::holds_alternative<PolicyEvent>(event)) return;   // no traffic
     auto key = std::visit([](const auto& known) { return key_of(known); }, event);
     const auto count = count_of(event);
     total_ += count;

@@ -14,8 +14,6 @@ namespace sallyport::audit {
 /// In the order in which a reader should see them.
 enum class Outcome { alarm, denied, would_deny, allowed };
 
-Outcome outcome_of(const Event& event);
-
 /// Events that are counted together. Texts are as they came, but cut.
 struct LedgerKey {
     Outcome outcome = Outcome::denied;

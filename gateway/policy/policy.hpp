@@ -94,6 +94,8 @@ struct Publication {
     std::uint16_t port = 0;    ///< in the sandbox, on its loopback address
     std::uint16_t listen = 0;  ///< on the gateway
     SourcePosition where;
+
+    bool same_ports(const Publication& other) const { return port == other.port && listen == other.listen; }
 };
 
 /// Immutable once built; shared between threads as shared_ptr<const Policy>.
