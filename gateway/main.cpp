@@ -8,13 +8,14 @@
 #include <cstdio>
 #include <exception>
 
+#include "gateway/app/doctor.hpp"
 #include "gateway/app/policy_commands.hpp"
 #include "gateway/app/run.hpp"
 #include "gateway/base/startup_error.hpp"
 
 namespace {
 
-constexpr int kOwnFailure = 125;   // as docker run and timeout(1) have it: not a status of the command
+constexpr int kOwnFailure = 125;  // as docker run and timeout(1) have it: not a status of the command
 
 /// Whoever closed one of these for us: its number would go to the next file or connection that we open, and error
 /// messages into that.
@@ -34,8 +35,10 @@ int dispatch(int argc, char** argv) {
     app::RunOptions run_options;
     auto* run = cli.add_subcommand("run", "Run a command that reaches only what the policy allows");
     run->footer("For example: sallyport run --policy sallyport.toml -- npm ci");
-    run->add_option("--policy", run_options.policy_file, "Policy (default: sallyport.toml in this folder)")->type_name("FILE");
-    run->add_option("--audit", run_options.audit_file, "Append a JSON line for each request and refusal")->type_name("FILE");
+    run->add_option("--policy", run_options.policy_file, "Policy (default: sallyport.toml in this folder)")
+        ->type_name("FILE");
+    run->add_option("--audit", run_options.audit_file, "Append a JSON line for each request and refusal")
+        ->type_name("FILE");
     run->add_flag("--quiet", run_options.quiet, "No summary at the end");
     run->add_option("COMMAND", run_options.command, "What to run, after --")->required();
 
@@ -48,11 +51,16 @@ int dispatch(int argc, char** argv) {
     auto* explain = cli.add_subcommand("explain", "Say what would happen to a request, and which line decides");
     explain->footer("For example: sallyport explain POST https://api.github.com/gists");
     explain->add_option("--policy", policy_file, "Policy (default: sallyport.toml in this folder)")->type_name("FILE");
-    explain->add_option("REQUEST", words, "A URL, with the request method before it (default: GET)")->required()->expected(1, 2);
+    explain->add_option("REQUEST", words, "A URL, with the request method before it (default: GET)")
+        ->required()
+        ->expected(1, 2);
 
     std::string preset;
     auto* presets = cli.add_subcommand("presets", "List the presets that ship with sallyport, or print one");
     presets->add_option("NAME", preset, "Preset to print");
+
+    auto* doctor =
+        cli.add_subcommand("doctor", "Try, inside a sandbox, what would undo its guard, and say what to change");
 
     try {
         cli.parse(argc, argv);
@@ -61,6 +69,7 @@ int dispatch(int argc, char** argv) {
         return status == 0 ? 0 : run->parsed() ? kOwnFailure : 2;
     }
     if (*run) app::run(run_options);
+    if (*doctor) return app::doctor();
     if (*check) return app::check(files);
     if (*explain) return app::explain(policy_file, words);
     return app::presets(preset);
