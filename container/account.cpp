@@ -16,12 +16,15 @@
 namespace sallyport::container {
 namespace {
 
-std::optional<unsigned> id_from(std::span<const std::string> environment, const std::string& key) {
-    const auto text = environment_value(environment, key);
+std::optional<unsigned> to_id(const std::string& text) {
     unsigned id = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
     if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
     return id;
+}
+
+std::optional<unsigned> id_from(std::span<const std::string> environment, const std::string& key) {
+    return to_id(environment_value(environment, key));
 }
 
 std::vector<gid_t> groups_of(const char* name, gid_t gid) {
@@ -52,6 +55,18 @@ Account command_account(std::span<const std::string> environment) {
         entry->pw_name,
         groups_of(entry->pw_name, *gid),
         {{"HOME", entry->pw_dir}, {"USER", entry->pw_name}, {"LOGNAME", entry->pw_name}, {"SHELL", entry->pw_shell}}};
+}
+
+Account account_of(const std::string& name_or_uid) {
+    const auto uid = to_id(name_or_uid);
+    const passwd* entry = uid ? ::getpwuid(*uid) : ::getpwnam(name_or_uid.c_str());
+    constexpr unsigned kLeaveAsItIs = ~0u;  // setresuid(2)
+    if (!entry && (!uid || *uid == kLeaveAsItIs))
+        throw StartupError("there is no user called " + name_or_uid + "; --user takes a name or a number");
+    Account account{entry ? entry->pw_uid : *uid, entry ? entry->pw_gid : *uid, name_or_uid, {}, {}};
+    if (entry) account.groups = groups_of(entry->pw_name, entry->pw_gid);
+    if (account.uid == ::geteuid()) account.name.clear();
+    return account;
 }
 
 void become(const Account& account) {

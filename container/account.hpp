@@ -26,6 +26,10 @@ struct Account {
 /// SUDO_UID names nobody.
 Account command_account(std::span<const std::string> environment);
 
+/// The user of that name or number, with no environment; a number need not stand in the user database, and has itself
+/// as group then. Not another user when it is who we are. Throws StartupError for a name that nobody has.
+Account account_of(const std::string& name_or_uid);
+
 /// Becomes that user for good: supplementary groups, group, user. Throws StartupError.
 void become(const Account& account);
 

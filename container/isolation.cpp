@@ -103,6 +103,21 @@ void keep_only_kill() {
     keep(std::array{CAP_KILL});
 }
 
+void give_up_privileges(const Account& account) {
+    // While we still may: the bounding set needs CAP_SETPCAP, the user CAP_SETGID and CAP_SETUID.
+    if (has_capability(CAP_SETPCAP)) {
+        capng_clear(CAPNG_SELECT_BOUNDS);
+        if (capng_apply(CAPNG_SELECT_BOUNDS) != 0) throw StartupError("cannot empty the capability bounding set");
+    }
+    become(account);
+    capng_setpid(::gettid());
+    capng_clear(CAPNG_SELECT_BOTH);
+    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 || capng_apply(CAPNG_SELECT_CAPS) != 0)
+        throw StartupError("cannot give up the capabilities");
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw system_error("cannot set no_new_privs", errno);
+    ::prctl(PR_SET_DUMPABLE, 0);  // after the change of user, which sets it anew
+}
+
 void filter_system_calls() {
     const Filter filter(seccomp_init(SCMP_ACT_ALLOW));
     if (!filter) throw StartupError("cannot build the system call filter: out of memory");

@@ -97,18 +97,25 @@ void add_local_ipv6_route(nl_sock* socket) {
 
 }  // namespace
 
-void require_no_uplink() {
+std::vector<Uplink> uplinks() {
     const auto socket = connect_to_rtnetlink();
     nl_cache* links = nullptr;
     check(rtnl_link_alloc_cache(socket.get(), AF_UNSPEC, &links), "list the interfaces");
     const NlPtr<nl_cache> owner(links);
+    std::vector<Uplink> found;
     for (auto* object = nl_cache_get_first(links); object; object = nl_cache_get_next(object)) {
         auto* link = reinterpret_cast<rtnl_link*>(object);
-        if (rtnl_link_get_ifindex(link) == kLoopbackIndex || !(rtnl_link_get_flags(link) & IFF_UP)) continue;
-        throw StartupError("this network namespace cannot be sealed, since it has the interface " +
-                           std::string(rtnl_link_get_name(link)) +
-                           "; start the container with no network of its own (network_mode: none)");
+        if (rtnl_link_get_ifindex(link) != kLoopbackIndex)
+            found.push_back({rtnl_link_get_name(link), (rtnl_link_get_flags(link) & IFF_UP) != 0});
     }
+    return found;
+}
+
+void require_no_uplink() {
+    for (const auto& uplink : uplinks())
+        if (uplink.up)
+            throw StartupError("this network namespace cannot be sealed, since it has the interface " + uplink.name +
+                               "; start the container with no network of its own (network_mode: none)");
 }
 
 void raise_loopback() {

@@ -1,5 +1,8 @@
 #pragma once
-// The routing of a namespace that has no interface but `lo`: libnl, rtnetlink(7).
+// Interfaces, and the routing of a namespace that has none but `lo`: libnl, rtnetlink(7).
+
+#include <string>
+#include <vector>
 
 namespace sallyport::container {
 
@@ -9,6 +12,13 @@ inline constexpr const char* kSandboxIpv4 = "198.18.0.1";
 inline constexpr const char* kSandboxIpv6 = "fd53:616c:6c79::1";
 
 // All act on the calling thread's network namespace, may be repeated, and throw StartupError.
+
+struct Uplink {
+    std::string name;
+    bool up;
+};
+/// Every interface but `lo`.
+std::vector<Uplink> uplinks();
 
 /// Throws when an interface other than `lo` is up: rules cannot stop what a packet socket sends there. Tunnel
 /// interfaces that the kernel puts into every new namespace are down, and it takes CAP_NET_ADMIN to raise them.

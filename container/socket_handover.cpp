@@ -38,7 +38,28 @@ struct Message {
     iovec part{&header, sizeof header};
 
     msghdr view() { return {nullptr, 0, &part, 1, control.data(), control.size(), 0}; }
+
+    msghdr view_with(const std::vector<int>& descriptors) {
+        const auto size = descriptors.size() * sizeof(int);
+        auto with = view();
+        with.msg_controllen = CMSG_SPACE(size);
+        auto* rights = CMSG_FIRSTHDR(&with);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(size);
+        std::memcpy(CMSG_DATA(rights), descriptors.data(), size);
+        return with;
+    }
 };
+
+void send_message(int unix_socket, Message& message, const std::vector<int>& descriptors) {
+    const auto view = message.view_with(descriptors);
+    ssize_t sent = 0;
+    do sent = ::sendmsg(unix_socket, &view, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0) throw system_error("cannot hand the sandbox's sockets to the gateway", errno);
+    if (sent != sizeof(Header)) throw StartupError("cannot hand the sandbox's sockets to the gateway: cut short");
+}
 
 /// Takes ownership of every descriptor in the message, wanted or not.
 std::vector<UniqueFd> take_descriptors(msghdr& message) {
@@ -65,20 +86,23 @@ void send_sockets(int unix_socket, const GatewaySockets& sockets) {
         message.header.present = static_cast<std::uint16_t>(message.header.present | 1u << i);
         descriptors.push_back(slots[i]->get());
     }
-    const auto size = descriptors.size() * sizeof(int);
-    auto view = message.view();
-    view.msg_controllen = CMSG_SPACE(size);
-    auto* rights = CMSG_FIRSTHDR(&view);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(size);
-    std::memcpy(CMSG_DATA(rights), descriptors.data(), size);
+    send_message(unix_socket, message, descriptors);
+}
 
-    ssize_t sent = 0;
-    do sent = ::sendmsg(unix_socket, &view, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    if (sent < 0) throw system_error("cannot hand the sandbox's sockets to the gateway", errno);
-    if (sent != sizeof(Header)) throw StartupError("cannot hand the sandbox's sockets to the gateway: cut short");
+void send_fresh_socket(int unix_socket, int descriptor) {
+    Message message;
+    send_message(unix_socket, message, {descriptor});
+}
+
+UniqueFd receive_fresh_socket(int unix_socket) {
+    Message message;
+    auto view = message.view();
+    const auto received = ::recvmsg(unix_socket, &view, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (received < 0) return {};
+    auto descriptors = take_descriptors(view);
+    const bool whole = received == sizeof(Header) && !(view.msg_flags & (MSG_CTRUNC | MSG_TRUNC));
+    if (!whole || message.header != kHeader || descriptors.size() != 1) return {};
+    return std::move(descriptors.front());
 }
 
 GatewaySockets receive_sockets(int unix_socket) {

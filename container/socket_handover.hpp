@@ -14,4 +14,9 @@ void send_sockets(int unix_socket, const GatewaySockets& sockets);
 /// StartupError when the other end is gone, the time is over, or the message is not exactly what send_sockets() sends.
 GatewaySockets receive_sockets(int unix_socket);
 
+/// One socket beside those: made in the namespace for a connection into it. Throws StartupError.
+void send_fresh_socket(int unix_socket, int descriptor);
+/// Does not wait. Empty when the other end is gone or the message is another. Close-on-exec.
+UniqueFd receive_fresh_socket(int unix_socket);
+
 }  // namespace sallyport::container

@@ -9,13 +9,16 @@
 #include <exception>
 
 #include "gateway/app/doctor.hpp"
+#include "gateway/app/doorway_command.hpp"
+#include "gateway/app/gateway_command.hpp"
+#include "gateway/app/guard_command.hpp"
 #include "gateway/app/policy_commands.hpp"
 #include "gateway/app/run.hpp"
 #include "gateway/base/startup_error.hpp"
 
 namespace {
 
-constexpr int kOwnFailure = 125;  // as docker run and timeout(1) have it: not a status of the command
+constexpr int kOwnFailure = 125;   // as docker run and timeout(1) have it: not a status of the command
 
 /// Whoever closed one of these for us: its number would go to the next file or connection that we open, and error
 /// messages into that.
@@ -24,6 +27,22 @@ void open_standard_descriptors() {
     do fd = ::open("/dev/null", O_RDWR);
     while (fd >= 0 && fd <= STDERR_FILENO);
     ::close(fd);
+}
+
+void add_gateway_options(CLI::App& gateway, sallyport::app::GatewayOptions& options) {
+    gateway.add_option("--policy", options.policy_file, "Policy (default: /etc/sallyport/policy.toml)")->type_name("FILE");
+    gateway.add_option("--doorway", options.doorway, "Socket of the doorway that sealed the sandbox's namespace")->type_name("PATH");
+    auto* guard = gateway.add_flag("--guard", options.guard, "Program the rules of the shared form first");
+    guard->excludes(gateway.get_option("--doorway"));
+    gateway.add_option("--exempt", options.exempt, "What the rules tell the gateway by: cgroup (default), or user, that of --user")
+        ->check(CLI::IsMember({"cgroup", "user"}))
+        ->needs(guard);
+    gateway.add_option("--user", options.user, "Whom to become once everything is open")->type_name("NAME|UID");
+    gateway.add_option("--audit", options.audit_file, "Append a JSON line for each request and refusal")->type_name("FILE");
+    gateway.add_option("--trust", options.trust_directory, "Write what the sandbox needs to trust our CA")->type_name("DIR");
+    gateway.add_option("--state", options.state, "Where the CA's key is kept (default: /var/lib/sallyport)")->type_name("DIR");
+    gateway.add_option("--origin-ca", options.origin_ca, "Trust these authorities too when dialling")->type_name("FILE");
+    gateway.add_option("--name-server", options.name_servers, "Resolve by this server, not by the system's")->type_name("ADDR");
 }
 
 int dispatch(int argc, char** argv) {
@@ -35,10 +54,8 @@ int dispatch(int argc, char** argv) {
     app::RunOptions run_options;
     auto* run = cli.add_subcommand("run", "Run a command that reaches only what the policy allows");
     run->footer("For example: sallyport run --policy sallyport.toml -- npm ci");
-    run->add_option("--policy", run_options.policy_file, "Policy (default: sallyport.toml in this folder)")
-        ->type_name("FILE");
-    run->add_option("--audit", run_options.audit_file, "Append a JSON line for each request and refusal")
-        ->type_name("FILE");
+    run->add_option("--policy", run_options.policy_file, "Policy (default: sallyport.toml in this folder)")->type_name("FILE");
+    run->add_option("--audit", run_options.audit_file, "Append a JSON line for each request and refusal")->type_name("FILE");
     run->add_flag("--quiet", run_options.quiet, "No summary at the end");
     run->add_option("COMMAND", run_options.command, "What to run, after --")->required();
 
@@ -51,24 +68,45 @@ int dispatch(int argc, char** argv) {
     auto* explain = cli.add_subcommand("explain", "Say what would happen to a request, and which line decides");
     explain->footer("For example: sallyport explain POST https://api.github.com/gists");
     explain->add_option("--policy", policy_file, "Policy (default: sallyport.toml in this folder)")->type_name("FILE");
-    explain->add_option("REQUEST", words, "A URL, with the request method before it (default: GET)")
-        ->required()
-        ->expected(1, 2);
+    explain->add_option("REQUEST", words, "A URL, with the request method before it (default: GET)")->required()->expected(1, 2);
+
+    std::string doorway_socket;
+    auto* doorway = cli.add_subcommand("doorway", "Seal this network namespace and hand its sockets to a gateway");
+    doorway->add_option("--socket", doorway_socket, "Where the gateway connects")->required()->type_name("PATH");
+
+    app::GatewayOptions gateway_options;
+    auto* gateway = cli.add_subcommand("gateway", "Serve a sandbox in a container");
+    add_gateway_options(*gateway, gateway_options);
+
+    app::GuardOptions guard_options;
+    auto* guard = cli.add_subcommand("guard", "Only program the rules of the shared form");
+    guard->add_option("--user", guard_options.user, "The gateway's user, whom the rules let out")->required()->type_name("NAME|UID");
+    guard->add_option("--policy", guard_options.policy_file, "Policy, for its [[publish]]")->type_name("FILE");
+
+    std::string health_doorway;
+    auto* health = cli.add_subcommand("health", "Ask a running doorway");
+    health->add_option("--doorway", health_doorway, "The doorway's socket")->required()->type_name("PATH");
 
     std::string preset;
     auto* presets = cli.add_subcommand("presets", "List the presets that ship with sallyport, or print one");
     presets->add_option("NAME", preset, "Preset to print");
 
-    auto* doctor =
-        cli.add_subcommand("doctor", "Try, inside a sandbox, what would undo its guard, and say what to change");
+    auto* doctor = cli.add_subcommand("doctor", "Try, inside a sandbox, what would undo its guard; say what to change");
 
     try {
         cli.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         const int status = cli.exit(error);
-        return status == 0 ? 0 : run->parsed() ? kOwnFailure : 2;
+        return status == 0 ? 0 : run->parsed() || doorway->parsed() || gateway->parsed() || guard->parsed() ? kOwnFailure : 2;
     }
     if (*run) app::run(run_options);
+    if (*doorway) return app::doorway(doorway_socket);
+    if (*gateway) app::gateway(gateway_options);
+    if (*guard) {
+        app::guard(guard_options);
+        return 0;
+    }
+    if (*health) return app::doorway_health(health_doorway);
     if (*doctor) return app::doctor();
     if (*check) return app::check(files);
     if (*explain) return app::explain(policy_file, words);

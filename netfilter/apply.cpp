@@ -9,8 +9,9 @@ namespace sallyport::netfilter {
 void apply(const Ruleset& ruleset) {
     NftSocket socket;
     socket.commit(encode_replace(ruleset));
-    if (!socket.has_table(ruleset.table))
-        throw StartupError("the kernel took the firewall, but has no table " + ruleset.table);
+    for (const auto& table : ruleset)
+        if (!socket.has_table(table))
+            throw StartupError("the kernel took the firewall, but has no table " + table.name);
 }
 
 }  // namespace sallyport::netfilter

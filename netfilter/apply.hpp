@@ -5,7 +5,7 @@
 
 namespace sallyport::netfilter {
 
-/// Replaces the table of that name by `ruleset`, in one transaction; repeating it changes nothing. Needs
+/// Replaces the tables of those names by `ruleset`, in one transaction; repeating it changes nothing. Needs
 /// CAP_NET_ADMIN. Throws StartupError naming the rule that the kernel refused; what was loaded before then stays.
 void apply(const Ruleset& ruleset);
 

@@ -18,7 +18,7 @@ struct Batch {
     std::vector<std::string> steps;
 };
 
-/// Replaces the table of that name, whether it exists or not (add + delete + add), leaving no moment without it.
+/// Replaces the tables of those names, whether they exist or not (add + delete + add), leaving no moment without them.
 Batch encode_replace(const Ruleset& ruleset);
 
 }  // namespace sallyport::netfilter

@@ -27,7 +27,8 @@ const char* advice(int error_number) {
         case ENOENT:
         case EOPNOTSUPP:
             return " (is a kernel module missing? On the host: modprobe -a nf_tables nft_fib_inet nft_redir "
-                   "nft_reject_inet nft_limit nft_log nft_ct nft_chain_nat nfnetlink_log)";
+                   "nft_reject_inet nft_limit nft_log nft_ct nft_chain_nat nft_socket nfnetlink_log; egress chains "
+                   "take Linux 5.16)";
         default:
             return "";
     }
@@ -87,12 +88,13 @@ void NftSocket::commit(const Batch& batch) {
         if (!answers[i]) throw StartupError("the kernel did not acknowledge: " + batch.steps[i]);
 }
 
-bool NftSocket::has_table(const std::string& name) {
+bool NftSocket::has_table(const Table& wanted) {
     const std::unique_ptr<nftnl_table, decltype(&nftnl_table_free)> table(nftnl_table_alloc(), &nftnl_table_free);
     if (!table) throw std::bad_alloc();
-    nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, name.c_str());
+    nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, wanted.name.c_str());
     alignas(nlmsghdr) std::array<char, 4096> buffer;
-    auto* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETTABLE, NFPROTO_INET, 0, 0);
+    const std::uint16_t family = wanted.family == Family::inet ? NFPROTO_INET : NFPROTO_NETDEV;
+    auto* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETTABLE, family, 0, 0);
     nftnl_table_nlmsg_build_payload(request, table.get());
     send(request, request->nlmsg_len);
 
@@ -104,9 +106,9 @@ bool NftSocket::has_table(const std::string& name) {
         else if (*error == ENOENT)
             found = false;
         else
-            throw system_error("cannot ask nf_tables for table " + name, *error);
+            throw system_error("cannot ask nf_tables for table " + wanted.name, *error);
     });
-    if (!found) throw StartupError("nf_tables does not say whether table " + name + " exists");
+    if (!found) throw StartupError("nf_tables does not say whether table " + wanted.name + " exists");
     return *found;
 }
 

@@ -19,8 +19,8 @@ public:
     /// Sends the batch and reads every acknowledgement. Throws StartupError naming the first step that failed; the
     /// kernel has then changed nothing.
     void commit(const Batch& batch);
-    /// Whether the table of family inet exists. Throws StartupError when the kernel gives no answer.
-    bool has_table(const std::string& name);
+    /// Whether a table of that family and name exists. Throws StartupError when the kernel gives no answer.
+    bool has_table(const Table& wanted);
 
 private:
     void send(const void* bytes, std::size_t length);

@@ -42,12 +42,12 @@ void Proxy::record_denied(const dns::DeniedName& name) {
     audit_.record(std::move(event));
 }
 
-void Proxy::stop() {
+void Proxy::stop(const char* why) {
     for (auto& listener : listeners_) listener.stop();
     dns_.reset();
     if (packets_) packets_->drain();
     packets_.reset();
-    watchdog_.end_all({ErrorKind::cancelled, "the command has ended"});
+    watchdog_.end_all({ErrorKind::cancelled, why});
     watchdog_.stop();
 }
 

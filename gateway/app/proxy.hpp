@@ -27,7 +27,7 @@ public:
           const ProxyOptions& = {});
 
     /// No new connections; those that run are ended, and record their end while the io_context runs on.
-    void stop();
+    void stop(const char* why = "the command has ended");
     std::size_t sessions() const { return sessions_; }
 
 private:

@@ -1,8 +1,6 @@
 #include "gateway/app/run.hpp"
 
 #include <fmt/format.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
@@ -13,6 +11,7 @@
 
 #include "container/files.hpp"
 #include "container/guarded_command.hpp"
+#include "gateway/app/harden.hpp"
 #include "gateway/app/policy_file.hpp"
 #include "gateway/app/proxy.hpp"
 #include "gateway/app/signals.hpp"
@@ -64,16 +63,6 @@ void withhold_variables(container::GuardedCommand& command, const secrets::Store
     }
 }
 
-/// From here on this process holds secrets and serves: no core, no debugger, and descriptors for many connections.
-void harden() {
-    ::prctl(PR_SET_DUMPABLE, 0);
-    rlimit files{};
-    if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        ::setrlimit(RLIMIT_NOFILE, &files);
-    }
-}
-
 /// Serves until the command has ended, and a moment longer for what was under way to be recorded.
 void serve(boost::asio::io_context& io, Proxy& proxy, container::GuardedCommand& command) {
     const SignalRelay signals(io, [&command](int number) { command.forward_signal(number); });
@@ -92,8 +81,11 @@ void serve(boost::asio::io_context& io, Proxy& proxy, container::GuardedCommand&
 
 void run(const RunOptions& options) {
     const auto policy = load_policy_file(options.policy_file);
+    if (!policy->publications().empty() && !options.quiet)
+        fmt::print(stderr, "sallyport: {}: [[publish]] does nothing here, only in the forms for containers\n",
+                   policy->publications().front().where.to_string());
     const auto state = state_directory();
-    if (options.audit_file) audit::create_log(*options.audit_file);  // only what exists can be covered
+    if (options.audit_file) audit::open_log(*options.audit_file);  // only what exists can be covered
     // The sandbox's first process is a copy of this one: it starts before there is any secret to copy.
     const auto ca_pem = tls::Authority::load_or_create(state).certificate_pem();
     auto command = container::GuardedCommand::start(guarded_spec(options, *policy, state, ca_pem));

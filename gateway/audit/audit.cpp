@@ -14,12 +14,6 @@
 namespace sallyport::audit {
 namespace {
 
-UniqueFd open_log(const std::string& name) {
-    UniqueFd file(::open(name.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
-    if (!file) throw system_error("the audit log " + name + " cannot be opened", errno);
-    return file;
-}
-
 /// 0 or errno.
 int write_all(int fd, std::string_view bytes) {
     while (!bytes.empty()) {
@@ -48,12 +42,17 @@ private:
 
 }  // namespace
 
-void create_log(const std::string& file) { open_log(file); }
+UniqueFd open_log(const std::string& name) {
+    UniqueFd file(::open(name.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
+    if (!file) throw system_error("the audit log " + name + " cannot be opened", errno);
+    return file;
+}
 
-Audit::Audit(const std::optional<std::string>& file) {
-    if (!file) return;
-    file_name_ = *file;
-    file_ = open_log(file_name_);
+Audit::Audit(const std::optional<std::string>& file)
+    : Audit(file.value_or(""), file ? open_log(*file) : UniqueFd()) {}
+
+Audit::Audit(const std::string& file, UniqueFd log) : file_name_(file), file_(std::move(log)) {
+    if (!file_) return;
     const SignalsBlocked blocked;
     writer_ = std::thread([this] { write_events(); });
 }

@@ -15,8 +15,8 @@
 
 namespace sallyport::audit {
 
-/// Makes sure that the file is there (mode 0600 when it is new) and can be appended to. Throws StartupError.
-void create_log(const std::string& file);
+/// Opens the file for appending; it has mode 0600 when it is new. Throws StartupError.
+UniqueFd open_log(const std::string& file);
 
 /// Thread-safe. A thread of its own does the writing; destruction waits until everything is written.
 class Audit {
@@ -27,6 +27,8 @@ public:
 
     /// Appends to `file`, which is created with mode 0600. Throws StartupError when that cannot be done.
     explicit Audit(const std::optional<std::string>& file);
+    /// Appends to what open_log(file) gave, maybe as another user.
+    Audit(const std::string& file, UniqueFd log);
     ~Audit();
     Audit(const Audit&) = delete;
     Audit& operator=(const Audit&) = delete;

@@ -69,8 +69,12 @@ struct Policy::Index {
     }
 };
 
-Policy::Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes)
-    : rules_(std::move(rules)), secrets_(std::move(secrets)), routes_(std::move(routes)) {
+Policy::Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes,
+               std::vector<Publication> publications)
+    : rules_(std::move(rules)),
+      secrets_(std::move(secrets)),
+      routes_(std::move(routes)),
+      publications_(std::move(publications)) {
     auto index = std::make_shared<Index>();
     for (std::size_t i = 0; i < rules_.size(); ++i) {
         for (const HostPattern& host : rules_[i].hosts)

@@ -83,13 +83,22 @@ struct Route {
     SourcePosition where;
 };
 
+/// One [[publish]]: a port that programs in the sandbox listen on, to be connected to from outside.
+struct Publication {
+    std::uint16_t port = 0;    ///< in the sandbox, on its loopback address
+    std::uint16_t listen = 0;  ///< on the gateway
+    SourcePosition where;
+};
+
 /// Immutable once built; shared between threads as shared_ptr<const Policy>.
 class Policy {
 public:
-    Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes);
+    Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes,
+           std::vector<Publication> publications = {});
 
     const std::vector<Rule>& rules() const { return rules_; }
     const std::vector<SecretRule>& secrets() const { return secrets_; }
+    const std::vector<Publication>& publications() const { return publications_; }
     const Route* route_for(std::string_view host) const;
     /// False when no rule allows anything on this port, whatever the host; 80 and 443 always may carry something.
     bool allows_port(std::uint16_t port) const;
@@ -106,6 +115,7 @@ private:
     std::vector<Rule> rules_;
     std::vector<SecretRule> secrets_;
     std::vector<Route> routes_;
+    std::vector<Publication> publications_;
     /// Built once and shared by copies: it holds positions in the lists above, not addresses.
     struct Index;
     std::shared_ptr<const Index> index_;

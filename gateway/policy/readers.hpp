@@ -10,11 +10,14 @@ namespace sallyport::policy {
 Rule read_rule(const Node& node, Action action, Mistakes& mistakes);
 SecretRule read_secret(const Node& node, Mistakes& mistakes);
 Route read_route(const Node& node, Mistakes& mistakes);
+Publication read_publication(const Node& node, Mistakes& mistakes);
 /// The patterns of a table's `host` key, which must be there.
 std::vector<HostPattern> read_hosts(const Section& section, Mistakes& mistakes);
 
 /// What only shows when all tables are seen: names used twice, secrets in each other's way or on plaintext.
 void check_together(const std::vector<Rule>& rules, const std::vector<SecretRule>& secrets,
                     const std::vector<Route>& routes, Mistakes& mistakes);
+/// Two cannot listen on one port.
+void check_publications(const std::vector<Publication>& publications, Mistakes& mistakes);
 
 }  // namespace sallyport::policy

@@ -128,7 +128,7 @@ bool squat(int type, std::uint16_t port, const char* address) {
 
 bool empty_the_rules() {
     try {
-        netfilter::apply({"sallyport", {}});
+        netfilter::apply({{netfilter::Family::inet, "sallyport", {}}});
         return true;
     } catch (const std::exception&) {
         return false;

@@ -9,6 +9,7 @@
 #include "gateway/base/startup_error.hpp"
 #include "netfilter/apply.hpp"
 #include "netfilter/nft_socket.hpp"
+#include "netfilter/sealed_ruleset.hpp"
 #include "tests/netns/seal_clients.hpp"
 #include "tests/support/netns_fixture.hpp"
 
@@ -52,7 +53,8 @@ std::string error_of(F action) {
 /// A redirect is nothing that a chain of type filter can do.
 Ruleset wrong_ruleset() {
     auto rules = sealed_ruleset(kPlan);
-    rules.chains.front().rules.insert(rules.chains.front().rules.begin() + 3, {Protocol{6}, Redirect{99}});
+    auto& output = rules.front().chains.front().rules;
+    output.insert(output.begin() + 3, {Protocol{6}, Redirect{99}});
     return rules;
 }
 
@@ -86,7 +88,7 @@ TEST_CASE("apply: a wrong rule is named, and nothing at all is loaded") {
     if (!namespaces) return;
     const auto error = namespaces->run([] {
         const auto message = error_of([] { apply(wrong_ruleset()); });
-        return NftSocket().has_table("sallyport") ? "a table was left behind" : message;
+        return NftSocket().has_table({Family::inet, "sallyport", {}}) ? "a table was left behind" : message;
     });
     INFO(error);
     CHECK(error.find("rule \"meta l4proto tcp redirect to :99\" of chain output") != error.npos);

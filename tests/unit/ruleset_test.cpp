@@ -1,4 +1,4 @@
-#include "netfilter/ruleset.hpp"
+#include "netfilter/sealed_ruleset.hpp"
 
 #include <doctest/doctest.h>
 #include <netinet/in.h>
@@ -51,8 +51,8 @@ constexpr const char* kSealed = R"(table inet sallyport {
 
 Chain chain(const Ruleset& rules, const std::string& name) {
     const auto found =
-        std::find_if(rules.chains.begin(), rules.chains.end(), [&](const auto& c) { return c.name == name; });
-    REQUIRE(found != rules.chains.end());
+        std::find_if(rules[0].chains.begin(), rules[0].chains.end(), [&](const auto& c) { return c.name == name; });
+    REQUIRE(found != rules[0].chains.end());
     return *found;
 }
 
@@ -71,7 +71,7 @@ TEST_CASE("sealed rules: the whole text") {
 TEST_CASE("sealed rules: port 53 is redirected before local addresses are left alone, all other TCP after") {
     const auto rules = sealed_ruleset(kPlan);
     const auto divert = chain(rules, "divert");
-    const auto local = position(divert, {LocalDestination{}, Accept{}});
+    const auto local = position(divert, {Is::local_destination, Verdict::accept});
     CHECK(position(divert, {DestinationPort{IPPROTO_UDP, 53}, Redirect{15053}}) < local);
     CHECK(position(divert, {DestinationPort{IPPROTO_TCP, 53}, Redirect{15053}}) < local);
     CHECK(position(divert, {Protocol{IPPROTO_TCP}, Redirect{15001}}) > local);
@@ -79,14 +79,14 @@ TEST_CASE("sealed rules: port 53 is redirected before local addresses are left a
 
 TEST_CASE("sealed rules: every filter chain drops by default, and the one for output ends with a reject") {
     const auto rules = sealed_ruleset(kPlan);
-    for (const auto& c : rules.chains)
-        if (c.type == ChainType::filter) CHECK(c.policy == Policy::drop);
+    for (const auto& c : rules[0].chains)
+        if (c.base->type == ChainType::filter) CHECK(c.base->policy == Policy::drop);
     CHECK(chain(rules, "output").rules.back() == Rule{Reject::admin_prohibited});
 }
 
 TEST_CASE("sealed rules: only a local destination is accepted on the way out") {
     for (const auto& rule : chain(sealed_ruleset(kPlan), "output").rules)
-        if (rule.back() == Statement{Accept{}}) CHECK(rule == Rule{LocalDestination{}, Accept{}});
+        if (rule.back() == Statement{Verdict::accept}) CHECK(rule == Rule{Is::local_destination, Verdict::accept});
 }
 
 TEST_CASE("sealed rules: without IPv6, it is not redirected to where nobody listens, and nothing else changes") {
@@ -94,7 +94,7 @@ TEST_CASE("sealed rules: without IPv6, it is not redirected to where nobody list
     plan.ipv6 = false;
     const auto without = sealed_ruleset(plan);
     auto with = sealed_ruleset(kPlan);
-    CHECK(chain(without, "divert").rules.front() == Rule{FamilyIsIpv6{}, Accept{}});
+    CHECK(chain(without, "divert").rules.front() == Rule{Is::ipv6, Verdict::accept});
     CHECK(chain(without, "output") == chain(with, "output"));
     CHECK(without != with);
 }
@@ -103,13 +103,14 @@ TEST_CASE("encoding: one step for each message, framed, the table replaced befor
     const auto rules = sealed_ruleset(kPlan);
     const auto batch = encode_replace(rules);
     std::size_t expected = 2 + 3;
-    for (const auto& c : rules.chains) expected += 1 + c.rules.size();
+    for (const auto& c : rules[0].chains) expected += 1 + c.rules.size();
     REQUIRE(batch.steps.size() == expected);
     CHECK(batch.steps[1] == "add table sallyport");
     CHECK(batch.steps[2] == "delete table sallyport");
     CHECK(batch.steps[3] == "add table sallyport");
     CHECK(batch.steps[4] == "chain output");
-    CHECK(batch.steps[7] == "rule \"fib daddr type local accept\" of chain output");
+    CHECK(batch.steps[7] == "chain divert");
+    CHECK(batch.steps[10] == "rule \"fib daddr type local accept\" of chain output");
     CHECK(batch.bytes.size() % 4 == 0);
     CHECK(encode_replace(rules).bytes == batch.bytes);
 }

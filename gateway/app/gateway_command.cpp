@@ -1,0 +1,146 @@
+// The order of the start: the rules, so that whatever goes wrong finds the sandbox closed; what may need a privilege first (the authority's key, the trust folder, the log, ports); then
+// we become the user that we serve as, without any; only then the secrets, so that a reload, which reads them again as
+// that user, can read what the start could.
+#include "gateway/app/gateway_command.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+
+#include "container/files.hpp"
+#include "container/isolation.hpp"
+#include "container/shared.hpp"
+#include "container/trust_directory.hpp"
+#include "container/trust_layout.hpp"
+#include "gateway/app/doorway_link.hpp"
+#include "gateway/app/guard_command.hpp"
+#include "gateway/app/harden.hpp"
+#include "gateway/app/policy_file.hpp"
+#include "gateway/app/publisher.hpp"
+#include "gateway/app/state_directory.hpp"
+#include "gateway/base/startup_error.hpp"
+
+namespace sallyport::app {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::milliseconds kDrainTime{500};   ///< for sessions to record their end
+constexpr const char* kEnded = "the gateway has ended";
+constexpr const char* kContainerState = "/var/lib/sallyport";
+
+std::filesystem::path state_of(const GatewayOptions& options) {
+    if (options.state) return *options.state;
+    // In the image it belongs to the gateway's user, who has no home.
+    return ::access(kContainerState, W_OK) == 0 ? kContainerState : state_directory();
+}
+
+ProxyOptions proxy_options(const GatewayOptions& options) {
+    ProxyOptions proxy;
+    proxy.name_servers = fmt::format("{}", fmt::join(options.name_servers, ","));
+    if (!options.origin_ca) return proxy;
+    const auto extra = container::certificate_blocks(container::read_file(*options.origin_ca).value_or(""));
+    if (extra.empty()) throw StartupError("--origin-ca " + *options.origin_ca + " cannot be read, or holds no certificate");
+    proxy.trusted_pem = container::system_bundle() + extra;
+    return proxy;
+}
+
+void require_readable_policy(const std::string& file) {
+    if (::access(file.c_str(), R_OK) != 0)
+        throw system_error(file + " must be readable for user " + std::to_string(::geteuid()) +
+                               ", as whom the gateway reads it again when it changes",
+                           errno);
+}
+
+/// What is open and known by the time that privileges are given up.
+struct Prepared {
+    std::shared_ptr<const policy::Policy> policy;
+    tls::Authority authority;
+    ProxyOptions proxy;
+    UniqueFd log;
+    container::GatewaySockets shared;       ///< of the shared form
+    std::vector<UniqueFd> published;        ///< of the sealed form
+};
+
+void guard_as_asked(const GatewayOptions& options) {
+    if (!options.guard) return;
+    const bool by_user = options.exempt == "user";
+    if (by_user && !options.user) throw StartupError("--exempt user needs --user, who is the gateway's alone");
+    guard({options.policy_file, by_user ? options.user : std::nullopt});
+}
+
+Prepared prepare(const GatewayOptions& options) {
+    guard_as_asked(options);
+    auto policy = load_policy_file(options.policy_file);
+    const auto account = options.user ? container::account_of(*options.user) : container::Account{};
+    auto authority = tls::Authority::load_or_create(state_of(options));
+    if (options.trust_directory)
+        container::write_trust_directory(*options.trust_directory, authority.certificate_pem());
+    auto log = options.audit_file ? audit::open_log(*options.audit_file) : UniqueFd();
+    auto proxy = proxy_options(options);
+    container::GatewaySockets shared;
+    std::vector<UniqueFd> published;
+    if (options.doorway)
+        published = open_published_ports(policy->publications());
+    else
+        shared = container::open_shared_sockets();
+    container::give_up_privileges(account);
+    require_readable_policy(options.policy_file);
+    return {std::move(policy), std::move(authority), std::move(proxy), std::move(log),
+            std::move(shared), std::move(published)};
+}
+
+/// Until those that were ended have recorded it.
+void drain(asio::io_context& io, const std::function<std::size_t()>& left) {
+    io.restart();
+    const auto limit = std::chrono::steady_clock::now() + kDrainTime;
+    while (left() > 0 && io.run_one_until(limit) > 0) continue;
+}
+
+/// Without destructors: some session may not have ended, and refers to what they would take away.
+[[noreturn]] void finish(std::optional<audit::Audit>& audit) {
+    audit.reset();   // the log is on disk
+    std::_Exit(0);
+}
+
+}  // namespace
+
+void gateway(const GatewayOptions& options) {
+    auto prepared = prepare(options);
+    harden();
+    const session::Rules rules{prepared.policy, std::make_shared<secrets::Store>(prepared.policy)};
+    ::signal(SIGPIPE, SIG_IGN);
+    asio::io_context io(1);
+    asio::signal_set signals(io, SIGTERM, SIGINT);
+    signals.async_wait([&io](const boost::system::error_code&, int) { io.stop(); });
+    std::optional<audit::Audit> audit(std::in_place, options.audit_file.value_or(""), std::move(prepared.log));
+    const auto make_proxy = [&](container::GatewaySockets sockets) {
+        return std::make_unique<Proxy>(io, rules, prepared.authority, *audit, std::move(sockets), prepared.proxy);
+    };
+    if (options.doorway) {
+        Publisher publisher(io, *options.doorway, *audit, prepared.policy->publications(), std::move(prepared.published));
+        DoorwayLink link(io, *options.doorway, make_proxy, [&publisher] { publisher.end_all("the doorway has gone"); });
+        link.start();
+        io.run();
+        link.stop();
+        publisher.stop(kEnded);
+        drain(io, [&] { return link.sessions() + publisher.connections(); });
+        finish(audit);
+    }
+    const auto proxy = make_proxy(std::move(prepared.shared));
+    fmt::print(stderr, "sallyport: serving the network namespace that we share\n");
+    io.run();
+    proxy->stop(kEnded);
+    drain(io, [&] { return proxy->sessions(); });
+    finish(audit);
+}
+
+}  // namespace sallyport::app

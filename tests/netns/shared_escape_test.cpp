@@ -1,0 +1,138 @@
+// The rules of the shared form, attacked by root with Docker's default capabilities. What counts is what a recorder at
+// the far end saw, and each attack is first shown to work without the rules.
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <cstdlib>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "gateway/base/startup_error.hpp"
+#include "tests/netns/seal_clients.hpp"
+#include "tests/support/packet_attacks.hpp"
+#include "tests/support/shared_ground.hpp"
+
+using namespace sallyport;
+using namespace sallyport::test;
+
+namespace {
+
+constexpr std::pair<ToldApartBy, uid_t> kAttackers[] = {
+    {ToldApartBy::cgroup, 0}, {ToldApartBy::cgroup, SharedGround::kGatewayUser}, {ToldApartBy::user, 0}};
+constexpr NetRaw kRaw[] = {NetRaw::dropped, NetRaw::kept};
+
+std::set<int> numbers_sent(const std::string& output) {
+    std::set<int> numbers;
+    for (std::size_t at = 0; (at = output.find("sent ", at)) != output.npos; ++at)
+        numbers.insert(std::atoi(output.c_str() + at + 5));
+    return numbers;
+}
+
+std::vector<std::string> nothing() {
+    return {};
+}
+
+UniqueFd listen_at(const SharedGround& ground, Who who, const std::string& address, std::uint16_t port) {
+    auto fd = ground.socket(who, family_of(address), SOCK_STREAM);
+    const SocketAddress at(address, port);
+    if (::bind(fd.get(), at.get(), at.size) != 0 || ::listen(fd.get(), 8) != 0) throw system_error("listen", errno);
+    return fd;
+}
+
+UniqueFd udp_between(const SharedGround& ground, const std::string& from, std::uint16_t port, const std::string& to) {
+    auto fd = ground.socket(Who::gateway, AF_INET, SOCK_DGRAM);
+    const SocketAddress near(from, port), far(to, 53);
+    if (::bind(fd.get(), near.get(), near.size) != 0 || ::connect(fd.get(), far.get(), far.size) != 0)
+        throw system_error("udp", errno);
+    return fd;
+}
+
+}  // namespace
+
+TEST_CASE("shared escape: packets of every kind leave without the rules, and none with them") {
+    for (const auto& [how, uid] : kAttackers) {
+        const auto ground = SharedGround::create(how);
+        if (!ground) continue;
+        CAPTURE(uid);
+        const auto sent = numbers_sent(ground->attack("packets", NetRaw::kept)->finish());
+        const auto left = ground->outside->recorded();
+        for (const auto& attack : packet_attacks()) {
+            CAPTURE(attack.name);
+            const bool optional = attack.number == 10 || attack.number == 11;  // kernels without MPTCP, UDP-Lite
+            if (!optional) CHECK(sent.contains(attack.number));
+            if (sent.contains(attack.number)) CHECK(left.saw(attack.number));
+        }
+        for (const auto raw : kRaw) {
+            REQUIRE(ground->guard({3000}) == "");
+            ground->outside->recorded();
+            const auto attacked = ground->attack("packets", raw, uid)->finish();
+            INFO(attacked);
+            CHECK(numbers_sent(attacked).contains(1));  // it ran: a connection is redirected, so the kernel takes it
+            CHECK(ground->outside->recorded().destinations() == nothing());
+        }
+    }
+}
+
+TEST_CASE("shared escape: what is particular to a shared namespace leaves without the rules, and not with them") {
+    for (const auto& [how, uid] : kAttackers) {
+        const auto ground = SharedGround::create(how);
+        if (!ground) continue;
+        CAPTURE(uid);
+        const auto published4 = listen_at(*ground, Who::sandbox, "203.0.113.1", 3000);
+        const auto published6 = listen_at(*ground, Who::sandbox, "2001:db8::1", 3000);
+        const auto all = [&](NetRaw raw, uid_t as) {
+            std::string said;
+            for (const auto* attack : {"forged clients", "bound to the uplink", "frames"})
+                said += ground->attack(attack, raw, as)->finish();
+            return said;
+        };
+        const auto said = all(NetRaw::kept, 0);
+        INFO(said);
+        const auto left = ground->outside->recorded();
+        for (std::uint8_t number = 70; number < 80; ++number) {
+            CAPTURE(static_cast<int>(number));
+            CHECK(left.saw(number));
+        }
+        for (const auto raw : kRaw) {
+            REQUIRE(ground->guard({3000}) == "");
+            ground->outside->recorded();
+            const auto attacked = all(raw, uid);
+            INFO(attacked);
+            CHECK(ground->outside->recorded().destinations() == nothing());
+        }
+    }
+}
+
+TEST_CASE("shared escape: no forged answer reaches the gateway over `lo`") {
+    for (const auto how : {ToldApartBy::cgroup, ToldApartBy::user}) {
+        const auto ground = SharedGround::create(how);
+        if (!ground) continue;
+        const auto from_name_server = udp_between(*ground, "203.0.113.1", 5053, "203.0.113.53");
+        const auto from_resolver = udp_between(*ground, "127.0.0.1", 5054, "127.0.0.11");
+        ground->attack("answers", NetRaw::kept)->finish();
+        CHECK(readable(from_name_server.get()));
+        CHECK(readable(from_resolver.get()));
+        char waste[64];
+        for (const auto* fd : {&from_name_server, &from_resolver})
+            while (::recv(fd->get(), waste, sizeof waste, MSG_DONTWAIT) >= 0) continue;
+        REQUIRE(ground->guard() == "");
+        const auto said = ground->attack("answers", NetRaw::kept)->finish();
+        INFO(said);
+        CHECK_FALSE(readable(from_name_server.get(), 0));
+        CHECK_FALSE(readable(from_resolver.get(), 0));
+    }
+}
+
+TEST_CASE("shared escape: rules that are replaced again and again leave no gap") {
+    const auto ground = SharedGround::create(ToldApartBy::cgroup);
+    if (!ground) return;
+    REQUIRE(ground->guard({3000}) == "");
+    ground->outside->recorded();
+    const auto flood = ground->attack("flood", NetRaw::dropped);
+    for (int i = 0; i < 50; ++i) {
+        CHECK(ground->guard({3000}) == "");
+        while (flood->read_line() != "round") continue;
+    }
+    CHECK(ground->outside->recorded().destinations() == nothing());
+}
