@@ -169,6 +169,7 @@ TEST_CASE("doctor: the kernel's socket tables are read in both families") {
     REQUIRE(sockets.size() == 3);
     CHECK(sockets[0].local.to_string() == "127.0.0.1:15001");
     CHECK(sockets[0].remote.to_string() == "192.0.2.1:9");
+    CHECK(sockets[0].owner == 65532);
     CHECK(sockets[1].local.to_string() == "[::1]:15001");
     CHECK(sockets[1].remote.to_string() == "[2001:db8::1]:443");
     CHECK(sockets[2].local.to_string() == "127.0.0.1:53");

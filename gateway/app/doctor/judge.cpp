@@ -86,7 +86,8 @@ Finding judge_users(const Observations& seen) {
     if (seen.exempt_user)
         return open(what, fmt::format("as user {}, packets leave", *seen.exempt_user),
                     "cap_drop: [SETUID] on the app, or tell the gateway apart by its cgroup (--exempt cgroup)");
-    return ok(what, seen.may_change_user ? "can be changed to, and none of them is let out" : "cannot be changed to");
+    return ok(what,
+              seen.may_change_user ? "can be changed to, and none that was tried is let out" : "cannot be changed to");
 }
 
 Finding judge_sudo(const Observations& seen) {

@@ -55,15 +55,6 @@ Reach failure(int error) {
     }
 }
 
-std::vector<ProcSocket> sockets_of(std::initializer_list<const char*> tables) {
-    std::vector<ProcSocket> all;
-    for (const auto* table : tables) {
-        const auto some = parse_proc_net(container::read_file("/proc/net/" + std::string(table)).value_or(""));
-        all.insert(all.end(), some.begin(), some.end());
-    }
-    return all;
-}
-
 // ---- connections
 
 /// Whether the other end of our connection is a socket of this namespace: whoever we dialled, it was redirected.
@@ -72,7 +63,7 @@ bool ends_here(int fd) {
     socklen_t size = sizeof storage;
     if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return false;
     const auto local = Endpoint::from_sockaddr(storage);
-    const auto all = sockets_of({"tcp", "tcp6"});
+    const auto all = read_proc_net({"tcp", "tcp6"});
     return local && std::any_of(all.begin(), all.end(), [&](const auto& socket) { return socket.remote == *local; });
 }
 
@@ -224,7 +215,7 @@ std::vector<Question> name_servers() {
         if (key == "nameserver" && address) add("DNS to " + value, {*address, 53});
     }
     const auto docker = *IpAddress::parse("127.0.0.11");  // behind it, on a port that changes: its real socket
-    for (const auto& socket : sockets_of({"udp"}))
+    for (const auto& socket : read_proc_net({"udp"}))
         if (socket.local.address == docker) add("Docker's resolver itself", socket.local);
     return questions;
 }

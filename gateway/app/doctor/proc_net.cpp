@@ -7,6 +7,8 @@
 #include <sstream>
 #include <string>
 
+#include "container/files.hpp"
+
 namespace sallyport::doctor {
 namespace {
 
@@ -43,13 +45,23 @@ std::vector<ProcSocket> parse_proc_net(std::string_view text) {
     std::istringstream lines{std::string(text)};
     for (std::string line; std::getline(lines, line);) {
         std::istringstream words(line);
-        std::string number, local, remote;
-        words >> number >> local >> remote;
+        std::string number, local, remote, waste;
+        uid_t owner = 0;
+        words >> number >> local >> remote >> waste >> waste >> waste >> waste >> owner;
         const auto here = endpoint(local);
         const auto there = endpoint(remote);
-        if (here && there) sockets.push_back({*here, *there});
+        if (here && there && words) sockets.push_back({*here, *there, owner});
     }
     return sockets;
+}
+
+std::vector<ProcSocket> read_proc_net(std::initializer_list<const char*> files) {
+    std::vector<ProcSocket> all;
+    for (const auto* file : files) {
+        const auto some = parse_proc_net(container::read_file("/proc/net/" + std::string(file)).value_or(""));
+        all.insert(all.end(), some.begin(), some.end());
+    }
+    return all;
 }
 
 }  // namespace sallyport::doctor
