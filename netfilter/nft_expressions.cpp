@@ -71,11 +71,8 @@ public:
     void operator()(Protocol protocol) const { match_meta<std::uint8_t>(NFT_META_L4PROTO, protocol.number); }
     void operator()(DestinationPort destination) const { match_port(destination.protocol, 2, destination.port); }
     void operator()(SourcePort source) const { match_port(source.protocol, 0, source.port); }
-    void operator()(DestinationIpv4 destination) const {
-        match_meta<std::uint8_t>(NFT_META_NFPROTO, NFPROTO_IPV4);
-        load_payload(NFT_PAYLOAD_NETWORK_HEADER, 16, sizeof destination.address);
-        compare(destination.address);
-    }
+    void operator()(DestinationIpv4 destination) const { match_ipv4(16, destination.address); }
+    void operator()(SourceIpv4 source) const { match_ipv4(12, source.address); }
     void operator()(NeighbourDiscovery message) const {
         (*this)(Is::ipv6);
         (*this)(Protocol{IPPROTO_ICMPV6});
@@ -208,6 +205,11 @@ private:
         nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
         nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_FLAGS, which);
         compare<std::uint32_t>(RTN_LOCAL, operation);
+    }
+    void match_ipv4(std::uint32_t offset, const std::array<std::uint8_t, 4>& address) const {
+        match_meta<std::uint8_t>(NFT_META_NFPROTO, NFPROTO_IPV4);
+        load_payload(NFT_PAYLOAD_NETWORK_HEADER, offset, sizeof address);
+        compare(address);
     }
     void match_port(std::uint8_t protocol, std::uint32_t offset, std::uint16_t port) const {
         (*this)(Protocol{protocol});

@@ -22,6 +22,12 @@ std::string protocol_name(std::uint8_t number) {
     }
 }
 
+std::string dotted(const std::array<std::uint8_t, 4>& address) {
+    std::string text;
+    for (const auto byte : address) text += (text.empty() ? "" : ".") + std::to_string(byte);
+    return text;
+}
+
 const char* name(Is match) {
     switch (match) {
         case Is::ipv6:
@@ -69,11 +75,8 @@ struct Printer {
     std::string operator()(SourcePort p) const {
         return protocol_name(p.protocol) + " sport " + std::to_string(p.port);
     }
-    std::string operator()(DestinationIpv4 d) const {
-        std::string text = "ip daddr ";
-        for (std::size_t i = 0; i < d.address.size(); ++i) text += (i ? "." : "") + std::to_string(d.address[i]);
-        return text;
-    }
+    std::string operator()(DestinationIpv4 d) const { return "ip daddr " + dotted(d.address); }
+    std::string operator()(SourceIpv4 s) const { return "ip saddr " + dotted(s.address); }
     std::string operator()(NeighbourDiscovery n) const {
         return "icmpv6 type " + std::to_string(n.type) + " ip6 hoplimit 255";
     }

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::uint32_t kDeepestLevel = 16;
 constexpr ConnectionMark kOpenedByGateway{0x6761};
-constexpr DestinationIpv4 kDockersResolver{{127, 0, 0, 11}};
+constexpr DestinationIpv4 kToDockersResolver{{127, 0, 0, 11}};
+constexpr SourceIpv4 kFromDockersResolver{{127, 0, 0, 11}};
 
 /// The answers to connections from outside. Only of published ports, so that no other forged or forgotten connection
 /// can be answered into the open.
@@ -61,14 +62,16 @@ Chain output_chain(const SharedPlan& plan) {
 }
 
 // A forged source is refused first: IPv6 allows one to any user (IPV6_FREEBIND), a raw socket for IPv4 too, and
-// conntrack would take the packet for the first of a connection from outside, to be answered at will.
+// conntrack would take the packet for the first of a connection from outside, to be answered at will. Docker's resolver
+// listens on another port than 53, and its own rules turn the one into the other: who sends from 53 only plays it.
 Chain programs_chain(const SharedPlan& plan) {
     Chain chain{"programs", {}, {}};
     const auto group = plan.intercept.log_group;
     for (const auto& gateway : plan.gateway) chain.rules.push_back({gateway, Goto{"gateway"}});
     refuse(chain.rules, "other", {Is::foreign_source}, group, Verdict::drop);
-    refuse(chain.rules, "direct", {kDockersResolver, Protocol{IPPROTO_TCP}}, group, Reject::tcp_reset);
-    refuse(chain.rules, "direct", {kDockersResolver}, group, Reject::admin_prohibited);
+    refuse(chain.rules, "direct", {kFromDockersResolver, SourcePort{IPPROTO_UDP, 53}}, group, Verdict::drop);
+    refuse(chain.rules, "direct", {kToDockersResolver, Protocol{IPPROTO_TCP}}, group, Reject::tcp_reset);
+    refuse(chain.rules, "direct", {kToDockersResolver}, group, Reject::admin_prohibited);
     refuse(chain.rules, "direct", {DestinationPort{IPPROTO_TCP, plan.intercept.proxy_port}, Is::not_redirected}, group,
            Reject::tcp_reset);
     chain.rules.push_back({Is::local_destination, SetMark{plan.loopback_mark}, Verdict::accept});

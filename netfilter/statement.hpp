@@ -48,6 +48,10 @@ struct DestinationIpv4 {
     std::array<std::uint8_t, 4> address;
     bool operator==(const DestinationIpv4&) const = default;
 };
+struct SourceIpv4 {
+    std::array<std::uint8_t, 4> address;
+    bool operator==(const SourceIpv4&) const = default;
+};
 /// An ICMPv6 message of that type which no router has passed on (RFC 4861).
 struct NeighbourDiscovery {
     std::uint8_t type;
@@ -104,9 +108,9 @@ struct Goto {
 enum class Reject { tcp_reset, admin_prohibited };
 enum class Verdict { accept, drop };
 
-using Statement =
-    std::variant<Is, Protocol, DestinationPort, SourcePort, DestinationIpv4, NeighbourDiscovery, OwnerUser, OwnerCgroup,
-                 Mark, ConnectionMark, Limit, Log, SetMark, SetConnectionMark, Redirect, Goto, Reject, Verdict>;
+using Statement = std::variant<Is, Protocol, DestinationPort, SourcePort, DestinationIpv4, SourceIpv4,
+                               NeighbourDiscovery, OwnerUser, OwnerCgroup, Mark, ConnectionMark, Limit, Log, SetMark,
+                               SetConnectionMark, Redirect, Goto, Reject, Verdict>;
 /// All of them must hold for the last one to be reached.
 using Rule = std::vector<Statement>;
 

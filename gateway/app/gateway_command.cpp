@@ -70,15 +70,8 @@ struct Prepared {
     std::vector<UniqueFd> published;        ///< of the sealed form
 };
 
-void guard_as_asked(const GatewayOptions& options) {
-    if (!options.guard) return;
-    const bool by_user = options.exempt == "user";
-    if (by_user && !options.user) throw StartupError("--exempt user needs --user, who is the gateway's alone");
-    guard({options.policy_file, by_user ? options.user : std::nullopt});
-}
-
 Prepared prepare(const GatewayOptions& options) {
-    guard_as_asked(options);
+    if (options.guard) guard({options.policy_file, options.exempt == "user", options.user});
     auto policy = load_policy_file(options.policy_file);
     const auto account = options.user ? container::account_of(*options.user) : container::Account{};
     auto authority = tls::Authority::load_or_create(state_of(options));
@@ -116,7 +109,7 @@ void drain(asio::io_context& io, const std::function<std::size_t()>& left) {
 void gateway(const GatewayOptions& options) {
     auto prepared = prepare(options);
     harden();
-    const session::Rules rules{prepared.policy, std::make_shared<secrets::Store>(prepared.policy)};
+    session::LiveRules rules({prepared.policy, std::make_shared<secrets::Store>(prepared.policy)});
     ::signal(SIGPIPE, SIG_IGN);
     asio::io_context io(1);
     asio::signal_set signals(io, SIGTERM, SIGINT);

@@ -14,8 +14,9 @@ namespace {
 constexpr uid_t kNobodyExempt = 0;   // refused, after everything has been closed
 
 std::vector<std::uint16_t> published_ports(const std::string& policy_file) {
+    const auto policy = load_policy_file(policy_file);
     std::vector<std::uint16_t> ports;
-    for (const auto& publication : load_policy_file(policy_file)->publications()) {
+    for (const auto& publication : policy->publications()) {
         if (publication.listen != publication.port)
             throw StartupError(publication.where.to_string() +
                                ": listen and port are one where the gateway shares the sandbox's network: leave listen out");
@@ -26,7 +27,9 @@ std::vector<std::uint16_t> published_ports(const std::string& policy_file) {
 
 container::SharedSpec spec_of(const GuardOptions& options) {
     container::SharedSpec spec;
-    if (options.user) spec.exempt = container::ExemptUser{container::account_of(*options.user).uid};
+    if (options.exempt_user && !options.user)
+        throw StartupError("--exempt user needs --user NAME, a user who is the gateway's alone");
+    if (options.exempt_user) spec.exempt = container::ExemptUser{container::account_of(*options.user).uid};
     if (options.policy_file) spec.published = published_ports(*options.policy_file);
     return spec;
 }

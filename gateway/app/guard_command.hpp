@@ -8,7 +8,8 @@ namespace sallyport::app {
 
 struct GuardOptions {
     std::optional<std::string> policy_file;   ///< for its [[publish]]; without: nothing comes in
-    std::optional<std::string> user;          ///< the gateway's, who is let out; without: this process's cgroup
+    bool exempt_user = true;                  ///< the gateway is told by its user, else by this process's cgroup
+    std::optional<std::string> user;          ///< name or number
 };
 
 /// Programs the rules into this network namespace. Throws StartupError; whatever is wrong, rules that let nothing out are

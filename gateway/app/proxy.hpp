@@ -23,7 +23,7 @@ struct ProxyOptions {
 /// Runs on the io_context's one thread. What is passed by reference must outlive it.
 class Proxy {
 public:
-    Proxy(boost::asio::io_context&, const session::Rules&, const tls::Authority&, audit::Audit&, container::GatewaySockets,
+    Proxy(boost::asio::io_context&, session::LiveRules&, const tls::Authority&, audit::Audit&, container::GatewaySockets,
           const ProxyOptions& = {});
 
     /// No new connections; those that run are ended, and record their end while the io_context runs on.
@@ -31,7 +31,7 @@ public:
     std::size_t sessions() const { return sessions_; }
 
 private:
-    void listen(boost::asio::io_context&, UniqueFd);
+    void listen(boost::asio::io_context&, UniqueFd, session::Listener::Serve);
     void record_denied(const dns::DeniedName&);
 
     audit::Audit& audit_;

@@ -86,6 +86,17 @@ Endpoint endpoint_of(const asio::ip::tcp::endpoint& from) {
     return Endpoint::from_sockaddr(storage).value_or(Endpoint{});
 }
 
+/// accept4 and not async_accept, as in session::Listener: close-on-exec from the first moment.
+bool accept_one(asio::ip::tcp::acceptor& acceptor, net::Socket& client) {
+    boost::system::error_code ec;
+    const auto protocol = acceptor.local_endpoint(ec).protocol();
+    UniqueFd fd(::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd || ec) return false;
+    client.assign(protocol, fd.get(), ec);
+    if (!ec) fd.release();
+    return !ec;
+}
+
 audit::ConnectionEvent describe(const net::Socket& client, const policy::Publication& publication) {
     boost::system::error_code ignored;
     audit::ConnectionEvent event;
@@ -138,17 +149,17 @@ void Publisher::stop(const char* why) {
 asio::awaitable<void> Publisher::accept_all(Acceptor& acceptor, policy::Publication publication) {
     asio::steady_timer pause(io_);
     while (acceptor.is_open()) {
-        boost::system::error_code ec = asio::error::no_descriptors;
+        const auto [ec] = co_await acceptor.async_wait(Acceptor::wait_read, kNoThrow);
+        if (ec == asio::error::operation_aborted || !acceptor.is_open()) co_return;
         net::Socket client(io_);
-        if (connections_ < kMaxConnections) std::tie(ec) = co_await acceptor.async_accept(client, kNoThrow);
-        if (ec) {   // full, or out of descriptors or memory: connections that end make room
-            pause.expires_after(kPause);
-            co_await pause.async_wait(kNoThrow);
+        if (connections_ < kMaxConnections && accept_one(acceptor, client)) {
+            ++connections_;
+            // Only memory can run out in there; the connection is gone then.
+            asio::co_spawn(io_, serve(std::move(client), publication), [this](std::exception_ptr) { --connections_; });
             continue;
         }
-        ++connections_;
-        // Only memory can run out in there; the connection is gone then.
-        asio::co_spawn(io_, serve(std::move(client), publication), [this](std::exception_ptr) { --connections_; });
+        pause.expires_after(kPause);   // full, or out of descriptors: connections that end make room
+        co_await pause.async_wait(kNoThrow);
     }
 }
 

@@ -1,5 +1,6 @@
 #include "gateway/app/run.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -66,7 +67,7 @@ void withhold_variables(container::GuardedCommand& command, const secrets::Store
 /// Serves until the command has ended, and a moment longer for what was under way to be recorded.
 void serve(boost::asio::io_context& io, Proxy& proxy, container::GuardedCommand& command) {
     const SignalRelay signals(io, [&command](int number) { command.forward_signal(number); });
-    boost::asio::posix::stream_descriptor ended(io, ::dup(command.wait_fd()));
+    boost::asio::posix::stream_descriptor ended(io, ::fcntl(command.wait_fd(), F_DUPFD_CLOEXEC, 0));
     ended.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                      [&io](const boost::system::error_code&) { io.stop(); });
     command.release();
@@ -91,8 +92,8 @@ void run(const RunOptions& options) {
     auto command = container::GuardedCommand::start(guarded_spec(options, *policy, state, ca_pem));
     harden();
     const auto authority = tls::Authority::load_or_create(state);
-    const session::Rules rules{policy, std::make_shared<secrets::Store>(policy)};
-    withhold_variables(command, *rules.secrets, options.quiet);
+    session::LiveRules rules({policy, std::make_shared<secrets::Store>(policy)});
+    withhold_variables(command, *rules.current()->secrets, options.quiet);
     std::optional<audit::Audit> audit(options.audit_file);
     boost::asio::io_context io(1);
     Proxy proxy(io, rules, authority, *audit, command.take_sockets());

@@ -139,8 +139,8 @@ asio::awaitable<Result<Socket>> dial(Resolver& resolver, Lifeline& lifeline, std
     const auto race = std::make_shared<Race>(fmt::format("{}:{}", host, port), addresses->size());
     const RaceOwner owner(*race, timer);
     for (std::size_t next = 0;;) {
+        if (lifeline.ended()) co_return lifeline.reason();   // first: a connection for it must not be used any more
         if (race->winner) co_return std::move(race->sockets[*race->winner]);
-        if (lifeline.ended()) co_return lifeline.reason();
         const bool more = next < addresses->size();
         const auto now = Clock::now();
         if (now >= deadline) co_return Error{ErrorKind::timed_out, race->name + " did not answer in time"};

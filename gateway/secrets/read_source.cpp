@@ -29,6 +29,9 @@ std::string from_environment(const policy::SecretRule& rule, const std::string& 
 
 std::string from_file(const policy::SecretRule& rule, const std::string& name) {
     const UniqueFd file(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    if (!file && errno == EACCES)
+        throw failure(rule, "the file " + name + " must be readable for user " + std::to_string(::geteuid()) +
+                                ", as whom the gateway serves and reads it again when it changes");
     if (!file) throw failure(rule, "the file " + name + " cannot be opened: " + std::strerror(errno));
     std::string content(kMaxSecretBytes + 1, '\0');
     std::size_t size = 0;

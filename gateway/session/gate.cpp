@@ -11,6 +11,21 @@ namespace {
 using policy::Destination;
 using wire::RequestHead;
 
+constexpr const char* kPrivateNoMore = "its rule no longer says private = true";
+
+/// Where a permitted request is sent.
+struct Way {
+    Destination origin;
+    bool tls = false;
+    bool private_addresses = false;
+};
+
+Way way_to(const policy::Policy& policy, const Destination& destination, bool tls, const policy::Rule* rule) {
+    if (const auto* route = policy.route_for(destination.host))   // whoever wrote the route named the address
+        return {{route->to_host, route->to_port}, route->tls, true};
+    return {destination, tls, rule && rule->private_addresses};
+}
+
 /// One request on its way through the gate; each step returns a refusal or lets it pass.
 class Judgement {
 public:
@@ -92,6 +107,7 @@ private:
     Step check_policy_for(std::string_view method) {
         const policy::RequestFacts facts{method, *target_};
         const auto verdict = policy::decide_request(*rules_.policy, destination_, facts);
+        methods_.emplace_back(method);
         if (!rule_) rule_ = verdict.rule;   // that of the method itself, whatever it is overridden with
         if (verdict.allowed) return std::nullopt;
         auto r = refusal(403, policy::describe(verdict, destination_, &facts));
@@ -128,15 +144,13 @@ private:
         p.rule = rule_->where.to_string();
         p.secrets = std::move(secrets_);
         p.target = head_.target;
-        if (const auto* route = rules_.policy->route_for(destination_.host)) {
-            p.origin = {route->to_host, route->to_port};
-            p.origin_tls = route->tls;
-            p.private_addresses = true;   // whoever wrote the route named the address
-        } else {
-            p.origin = destination_;
-            p.origin_tls = facts_.tls;
-            p.private_addresses = rule_->private_addresses;
-        }
+        const auto way = way_to(*rules_.policy, destination_, facts_.tls, rule_);
+        p.origin = way.origin;
+        p.origin_tls = way.tls;
+        p.private_addresses = way.private_addresses;
+        p.tls = facts_.tls;
+        p.methods = std::move(methods_);
+        p.facts = std::move(*target_);
         wire::set(head_.fields, "Host", host_field(p.origin, p.origin_tls));
         return p;
     }
@@ -152,6 +166,7 @@ private:
     Destination destination_;
     std::optional<policy::Target> target_;
     const policy::Rule* rule_ = nullptr;
+    std::vector<std::string> methods_;
     std::vector<std::string> secrets_;
 };
 
@@ -159,6 +174,28 @@ private:
 
 std::variant<Permit, Refusal> judge(const Rules& rules, const ConnectionFacts& facts, RequestHead& head) {
     return Judgement(rules, facts, head).run();
+}
+
+std::optional<std::string> objection(const Rules& rules, const Permit& permit) {
+    const policy::Rule* rule = nullptr;
+    for (const auto& method : permit.methods) {
+        const policy::RequestFacts facts{method, permit.facts};
+        const auto verdict = policy::decide_request(*rules.policy, permit.destination, facts);
+        if (!verdict.allowed) return policy::describe(verdict, permit.destination, &facts);
+        if (!rule) rule = verdict.rule;
+    }
+    const auto way = way_to(*rules.policy, permit.destination, permit.tls, rule);
+    if (way.origin.host != permit.origin.host || way.origin.port != permit.origin.port || way.tls != permit.origin_tls)
+        return "requests to " + permit.destination.host + " go to another origin now";
+    if (permit.private_addresses && !way.private_addresses) return kPrivateNoMore;
+    return std::nullopt;
+}
+
+std::optional<std::string> objection(const Rules& rules, const StreamPermit& permit) {
+    const auto verdict = policy::decide_stream(*rules.policy, permit.destination, permit.tls);
+    if (!verdict.allowed) return policy::describe(verdict, permit.destination, nullptr);
+    if (permit.private_addresses && !(verdict.rule && verdict.rule->private_addresses)) return kPrivateNoMore;
+    return std::nullopt;
 }
 
 }  // namespace sallyport::session

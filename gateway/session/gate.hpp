@@ -3,6 +3,7 @@
 // refusal out. Only a Permit leads to an origin.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -37,6 +38,18 @@ struct Permit {
     std::string rule;                  ///< "file:line"
     std::vector<std::string> secrets;  ///< by name
     std::string target;                ///< as decided on, for the audit log
+    // What it was decided on besides, to be judged again:
+    bool tls = false;                  ///< the client's side
+    std::vector<std::string> methods;  ///< the request's own, then those of fields that override it
+    policy::Target facts;              ///< `target` in its readings
+};
+
+/// Bytes that are not looked into may go to `destination`: TLS passed through, or (`tls` false) another protocol.
+struct StreamPermit {
+    policy::Destination destination;
+    bool tls = false;
+    bool private_addresses = false;
+    std::string rule;   ///< "file:line"
 };
 
 struct Refusal {
@@ -52,5 +65,10 @@ struct Refusal {
 
 /// `head` is rewritten to what the origin shall get: target, Host, secrets. Not to be used after a refusal.
 std::variant<Permit, Refusal> judge(const Rules&, const ConnectionFacts&, wire::RequestHead& head);
+
+/// Why rules that came after the permit would not give it: what it allows is refused now, or leads to another origin.
+/// nullopt: they would. Where private = true is gone, that counts as refused, whatever the origin's address is.
+std::optional<std::string> objection(const Rules&, const Permit&);
+std::optional<std::string> objection(const Rules&, const StreamPermit&);
 
 }  // namespace sallyport::session

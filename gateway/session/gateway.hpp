@@ -8,7 +8,7 @@
 #include "gateway/http/origin_pool.hpp"
 #include "gateway/net/lifeline.hpp"
 #include "gateway/net/dialler.hpp"
-#include "gateway/session/gate.hpp"
+#include "gateway/session/live_rules.hpp"
 #include "gateway/tls/leaf_cache.hpp"
 #include "gateway/tls/server_context.hpp"
 
@@ -26,7 +26,7 @@ struct TimeLimits {
 };
 
 struct Gateway {
-    const Rules& rules;
+    LiveRules& rules;
     const tls::ServerContext& server_tls;
     tls::LeafCache& leaves;
     dns::VirtualAddresses& virtual_addresses;

@@ -26,16 +26,23 @@ HttpService::HttpService(Gateway& gateway, net::Stream& client, ConnectionFacts 
       reader_(client) {}
 
 awaitable<void> HttpService::run() {
-    auto& lifeline = client_.lifeline();
-    for (;;) {
-        lifeline.expect_within(gateway_.limits.keep_alive, "idle between requests");
-        if (const auto begins = co_await reader_.wait_message(); !begins) co_return;
-        request_began_ = net::Clock::now();
-        lifeline.expect_within(gateway_.limits.head, "the head of a request");
-        auto head = co_await reader_.read_head();
-        if (!head) co_return co_await refuse_unreadable(head.error());
-        if (!co_await serve(std::move(*head))) co_return;
+    for (bool more = true; more;) {
+        auto head = co_await next(gateway_.limits.keep_alive);
+        if (!head) co_return;
+        more = co_await serve(std::move(*head));
     }
+}
+
+awaitable<std::optional<wire::RequestHead>> HttpService::next(std::chrono::seconds idle) {
+    auto& lifeline = client_.lifeline();
+    lifeline.expect_within(idle, "idle between requests");
+    if (const auto begins = co_await reader_.wait_message(); !begins) co_return std::nullopt;
+    request_began_ = net::Clock::now();
+    lifeline.expect_within(gateway_.limits.head, "the head of a request");
+    auto head = co_await reader_.read_head();
+    if (head) co_return std::move(*head);
+    co_await refuse_unreadable(head.error());
+    co_return std::nullopt;
 }
 
 awaitable<bool> HttpService::serve(wire::RequestHead head) {
@@ -46,16 +53,18 @@ awaitable<bool> HttpService::serve(wire::RequestHead head) {
         Refusal refusal{503, {facts_.name, facts_.port}, method, {}, "the audit log cannot be written", {}, {}, {}};
         co_return co_await refuse(std::move(refusal), json, head, std::move(event));
     }
-    auto verdict = judge(gateway_.rules, facts_, head);
+    auto verdict = judge(*gateway_.rules.current(), facts_, head);
     if (auto* refusal = std::get_if<Refusal>(&verdict))
         co_return co_await refuse(std::move(*refusal), json, head, std::move(event));
 
     const auto& permit = std::get<Permit>(verdict);
+    const Passage passage(gateway_.rules, client_.lifeline(), [&permit](const Rules& rules) { return objection(rules, permit); });
     auto outcome = co_await forward(permit, head);
     event.bytes = {outcome.request_bytes, outcome.response_bytes};
     if (outcome.reached) event.secrets = permit.secrets;
     if (auto failed = failure(permit, method, outcome)) {
-        if (failed->status >= 500) event.decision = audit::Decision::allow;   // the policy did
+        const bool went_out = outcome.reached && client_.lifeline().ended();   // before the policy changed
+        if (failed->status >= 500 || went_out) event.decision = audit::Decision::allow;   // the policy did
         co_return co_await refuse(std::move(*failed), json, head, std::move(event));
     }
     event.decision = audit::Decision::allow;
@@ -77,6 +86,8 @@ std::optional<Refusal> HttpService::failure(const Permit& permit, const std::str
                                             const http::ExchangeOutcome& outcome) {
     const auto& lifeline = client_.lifeline();
     if (!outcome.error || outcome.status != 0) return std::nullopt;
+    if (lifeline.ended() && lifeline.reason().kind == ErrorKind::refused)
+        return origin_failure(permit, method, lifeline.reason());
     if (lifeline.ended() && lifeline.reason().kind != ErrorKind::timed_out) return std::nullopt;
     auto refusal = origin_failure(permit, method, *outcome.error);
     if (!outcome.client_failed) return refusal;
@@ -113,6 +124,11 @@ awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire
         if (!again) break;
     }
     co_return outcome;
+}
+
+awaitable<bool> HttpService::refuse(Refusal refusal, const wire::RequestHead& head) {
+    auto event = new_event();
+    co_return co_await refuse(std::move(refusal), accepts_json(head.fields), head, std::move(event));
 }
 
 awaitable<bool> HttpService::refuse(Refusal refusal, bool json, const wire::RequestHead& head, audit::RequestEvent event) {

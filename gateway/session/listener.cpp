@@ -10,18 +10,12 @@
 #include <cerrno>
 
 #include "gateway/base/startup_error.hpp"
-#include "gateway/session/session.hpp"
 
 namespace sallyport::session {
 namespace {
 
 namespace asio = boost::asio;
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
-
-asio::awaitable<void> run_session(Gateway& gateway, net::Socket socket) {
-    Session session(gateway, std::move(socket));
-    co_await session.run();
-}
 
 asio::ip::tcp protocol_of(int fd) {
     int domain = 0;
@@ -32,13 +26,20 @@ asio::ip::tcp protocol_of(int fd) {
 
 }  // namespace
 
-Listener::Listener(asio::io_context& io, Gateway& gateway, UniqueFd listening, std::size_t& sessions)
-    : io_(io), gateway_(gateway), acceptor_(io), sessions_(sessions) {
-    const auto protocol = protocol_of(listening.get());
-    acceptor_.assign(protocol, listening.release());
+Listener::Listener(asio::io_context& io, Gateway& gateway, UniqueFd listening, std::size_t& sessions, Serve serve)
+    : io_(io),
+      gateway_(gateway),
+      protocol_(protocol_of(listening.get())),
+      acceptor_(io),
+      sessions_(sessions),
+      serve_(serve) {
+    acceptor_.assign(protocol_, listening.release());
+    acceptor_.non_blocking(true);
 }
 
-void Listener::start() { asio::co_spawn(io_, accept_all(), asio::detached); }
+void Listener::start() {
+    asio::co_spawn(io_, accept_all(), asio::detached);
+}
 
 void Listener::stop() {
     boost::system::error_code ignored;
@@ -56,19 +57,32 @@ asio::awaitable<void> Listener::accept_all() {
             co_await pause();
             continue;
         }
-        auto [ec, socket] = co_await acceptor_.async_accept(kNoThrow);
+        const auto [ec] = co_await acceptor_.async_wait(asio::ip::tcp::acceptor::wait_read, kNoThrow);
         if (ec == asio::error::operation_aborted || !acceptor_.is_open()) co_return;
-        if (ec) {
-            co_await pause();   // out of descriptors or memory: sessions that end make room
-            continue;
-        }
-        ++sessions_;
-        asio::co_spawn(io_, run_session(gateway_, std::move(socket)), [&sessions = sessions_](std::exception_ptr error) {
-            --sessions;
-            // Only memory can run out here; the session is gone, and its connection was never served further.
-            (void)error;
-        });
+        const int failed = ec ? EIO : accept_one();
+        const bool of_that_client = failed == EAGAIN || failed == EINTR || failed == ECONNABORTED;
+        if (failed != 0 && !of_that_client)
+            co_await pause();  // out of descriptors or memory: sessions that end make room
     }
+}
+
+/// accept4 and not async_accept: that one leaves a moment in which a child process (a secret's command) could inherit
+/// the connection. Returns 0 or errno.
+int Listener::accept_one() {
+    UniqueFd fd(::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd) return errno;
+    net::Socket socket(io_);
+    boost::system::error_code ec;
+    socket.assign(protocol_, fd.get(), ec);
+    if (ec) return EIO;
+    fd.release();
+    ++sessions_;
+    asio::co_spawn(io_, serve_(gateway_, std::move(socket)), [&sessions = sessions_](std::exception_ptr error) {
+        --sessions;
+        // Only memory can run out here; the session is gone, and its connection was never served further.
+        (void)error;
+    });
+    return 0;
 }
 
 }  // namespace sallyport::session

@@ -142,3 +142,36 @@ TEST_CASE("a direct connection to the gateway's own port is not served") {
     elsewhere.send("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n");
     CHECK(elsewhere.read_message().starts_with("HTTP/1.1 403 "));
 }
+
+TEST_CASE("policy change: streams that stay allowed go on, those that are denied now are reset on both sides") {
+    const auto serve = [](WirePeer& peer) {
+        peer.send("SSH-2.0-test\r\n");
+        while (!peer.read_until("\n").empty()) peer.send("more\n");
+    };
+    WireOrigin first(serve), second(serve);
+    const auto gateway = SealedGateway::start(policy_for(first.port()) + policy_for(second.port()), kNames);
+    if (!gateway) return;
+    const auto address = gateway->lookup("db.test");
+    auto kept = gateway->connect(address, first.port());
+    auto ended = gateway->connect(address, second.port());
+    CHECK(kept.read_until("\n") == "SSH-2.0-test\r\n");
+    CHECK(ended.read_until("\n") == "SSH-2.0-test\r\n");
+    CHECK(gateway->replace_policy(policy_for(first.port())) == 1);
+    CHECK(ended.is_reset());
+    kept.send("hello\n");
+    CHECK(kept.read_until("\n") == "more\n");
+    CHECK(gateway->lookup("db.test") == address);
+    CHECK(gateway->replace_policy("") == 1);
+    CHECK(kept.is_reset());
+    CHECK(gateway->lookup("db.test") == "");
+    auto later = gateway->connect(address, first.port());
+    later.send("hello\n");
+    CHECK(later.is_reset());
+    const auto events = gateway->finish();
+    REQUIRE(events.size() >= 3);
+    for (std::size_t i : {0u, 1u}) {
+        CHECK(events[i]["decision"] == "allow");
+        const auto reason = events[i]["reason"].get<std::string>();
+        CHECK(reason.find("passed through, ended: the policy has changed: ") == 0);
+    }
+}

@@ -227,10 +227,10 @@ TEST_CASE("shared: Docker's resolver serves the gateway and is closed to the san
                          "printf '%s' 'table ip docker {"
                          " chain out { type nat hook output priority -100;"
                          "  ip daddr 127.0.0.11 udp dport 53 dnat to 127.0.0.11:40053;"
-                         "  ip daddr 127.0.0.11 tcp dport 53 dnat to 127.0.0.11:40054; }"
+                         "  ip daddr 127.0.0.11 tcp dport 53 dnat to 127.0.0.11:40054; };"
                          " chain post { type nat hook postrouting priority 100;"
                          "  ip saddr 127.0.0.11 udp sport 40053 snat to :53;"
-                         "  ip saddr 127.0.0.11 tcp sport 40054 snat to :53; } }' | nft -f -") == 0;
+                         "  ip saddr 127.0.0.11 tcp sport 40054 snat to :53; }; }' | nft -f -") == 0;
             if (!loaded) throw StartupError("nft");
         });
         const auto resolver_udp = bound(*ground, Who::sandbox, SOCK_DGRAM, kResolver, 40053);

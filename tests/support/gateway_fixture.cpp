@@ -7,6 +7,8 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <cstdlib>
+#include <fstream>
+#include <future>
 
 #include "tests/support/rules.hpp"
 
@@ -26,7 +28,7 @@ struct GatewayFixture::Parts {
           gateway{rules, server_tls, leaves, addresses, dialler, pool, watchdog, audit, limits} {}
 
     asio::io_context io{1};
-    session::Rules rules;
+    session::LiveRules rules;
     audit::Audit audit;
     tls::Authority authority = tls::Authority::ephemeral();
     tls::LeafCache leaves{authority};
@@ -50,11 +52,31 @@ GatewayFixture::GatewayFixture(const std::string& policy_toml, session::TimeLimi
 }
 
 GatewayFixture::~GatewayFixture() {
+    end();
+    ::unlink(audit_file_.c_str());
+}
+
+void GatewayFixture::end() {
+    if (!parts_) return;
     asio::post(parts_->io, [this] { parts_->watchdog.end_all({ErrorKind::cancelled, "the test is over"}); });
     asio::post(parts_->io, [this] { parts_->io.stop(); });
     parts_->thread.join();
     parts_.reset();
-    ::unlink(audit_file_.c_str());
+}
+
+std::size_t GatewayFixture::replace_policy(const std::string& toml) {
+    auto rules = rules_of(toml);
+    std::promise<std::size_t> ended;
+    asio::post(parts_->io, [&] { ended.set_value(parts_->rules.replace(std::move(rules))); });
+    return ended.get_future().get();
+}
+
+std::vector<nlohmann::json> GatewayFixture::finish() {
+    end();
+    std::vector<nlohmann::json> events;
+    std::ifstream in(audit_file_);
+    for (std::string line; std::getline(in, line);) events.push_back(nlohmann::json::parse(line));
+    return events;
 }
 
 WirePeer GatewayFixture::http_client(std::string name, std::uint16_t port) {

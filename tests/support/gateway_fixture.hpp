@@ -3,6 +3,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <thread>
@@ -19,9 +20,15 @@ public:
 
     /// The client's end of a plain connection that HttpService serves.
     WirePeer http_client(std::string name, std::uint16_t port);
+    /// Returns how many requests that ended.
+    std::size_t replace_policy(const std::string& toml);
+    /// Ends the gateway; what it has recorded.
+    std::vector<nlohmann::json> finish();
 
 private:
     struct Parts;
+    void end();
+
     std::string audit_file_;
     std::unique_ptr<Parts> parts_;
 };

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <future>
 #include <stdexcept>
 #include <thread>
 
@@ -125,7 +126,7 @@ struct SealedGateway::Parts {
     Namespaces inside;
     asio::io_context io{1};
     testing::FakeDns dns{io};
-    session::Rules rules;
+    session::LiveRules rules;
     std::optional<audit::Audit> audit;
     tls::Authority authority = tls::Authority::ephemeral();
     std::optional<app::Proxy> proxy;
@@ -194,6 +195,13 @@ const Namespaces& SealedGateway::inside() const {
 }
 std::uint16_t SealedGateway::port() const {
     return parts_->port;
+}
+
+std::size_t SealedGateway::replace_policy(const std::string& toml) {
+    auto rules = rules_of(toml);
+    std::promise<std::size_t> ended;
+    asio::post(parts_->io, [&] { ended.set_value(parts_->rules.replace(std::move(rules))); });
+    return ended.get_future().get();
 }
 
 std::vector<nlohmann::json> SealedGateway::finish() {

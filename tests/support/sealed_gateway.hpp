@@ -36,6 +36,9 @@ public:
     /// connect() and a handshake that must succeed.
     WirePeer connect_tls(const std::string& address, std::uint16_t port, const std::string& server_name);
 
+    /// Returns how many requests and streams that ended.
+    std::size_t replace_policy(const std::string& toml);
+
     const Namespaces& inside() const;
     /// Where the gateway listens in the sandbox's namespace.
     std::uint16_t port() const;

@@ -198,6 +198,30 @@ TEST_CASE("authority: host and port in parts, IPv6 in brackets, nothing else") {
     CHECK(wire::find(v6.head.fields, "Host") == "[2001:db8::1]");
 }
 
+TEST_CASE("authority: a URL as target and Host name the same host and port, written out or not") {
+    const ConnectionFacts plain{false, "192.0.2.7", 80};
+    const auto status = [&](const std::string& target, const std::string& host) {
+        return judged("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n", plain).status();
+    };
+    CHECK(status("http://open.test/x", "open.test") == 0);
+    CHECK(status("http://open.test:80/x", "open.test") == 0);
+    CHECK(status("http://open.test/x", "open.test:80") == 0);
+    CHECK(status("http://open.test:81/x", "open.test") == 400);
+    CHECK(status("http://open.test:81/x", "open.test:81") == 421);   // not the port of the connection
+    CHECK(status("http://open.test/x", "open.test:81") == 421);
+    CHECK(status("http://open.test/x", "api.test") == 400);
+    CHECK(judged("GET http://open.test/x HTTP/1.0\r\n\r\n", plain).status() == 0);
+    CHECK(judged("GET http://open.test:81/x HTTP/1.0\r\n\r\n", plain).status() == 421);
+    CHECK(judged("GET http://evil.test/x HTTP/1.0\r\n\r\n", plain).status() == 403);
+}
+
+TEST_CASE("gate: what was meant for a proxy ends here") {
+    const auto done = judged(get("Proxy-Authorization: Basic YTpi\r\nProxy-Connection: keep-alive\r\n"));
+    REQUIRE(done.status() == 0);
+    CHECK_FALSE(wire::find(done.head.fields, "Proxy-Authorization"));
+    CHECK_FALSE(wire::find(done.head.fields, "Proxy-Connection"));
+}
+
 TEST_CASE("refusal page: hostile bytes never appear raw, in text or JSON; the TOML stays whole") {
     Refusal refusal{
         403, {"evil.test", 443}, "GET\x1b[2J", "/a\r\nSet-Cookie: x=1\"<script>\x80", "why\n\x07", "f:1", "", ""};
@@ -227,4 +251,42 @@ TEST_CASE("refusal page: every status that the gate uses has its phrase") {
         refusal.status = status;
         CHECK(refusal_response(refusal, {}).find(" Forbidden\r\n") == std::string::npos);
     }
+}
+
+TEST_CASE("gate: a permit is judged again under other rules, as what it was given for") {
+    const auto under = [](const std::string& toml, const std::string& request, const ConnectionFacts& facts = kTls) {
+        const auto passed = judged(request, facts);
+        REQUIRE(passed.status() == 0);
+        return objection(Rules{policy::policy_of(toml), nullptr}, passed.permit()).value_or("");
+    };
+    const std::string all = "[[allow]]\nhost = \"api.test\"\n";
+    CHECK(under(all, get()) == "");
+    CHECK(under(kPolicy, get()) == "");
+    CHECK(under("", get()).find("no rule") != std::string::npos);
+    CHECK(under(all + "[[deny]]\nhost = \"api.test\"\npath = \"/v1/**\"\n", get()).find("sallyport.toml:3") != std::string::npos);
+    CHECK(under(all + "method = \"POST\"\n", get()).starts_with("no rule allows GET /v1/x"));
+    // The method that a field asks for counts as it did before.
+    CHECK(under(all + "method = \"GET\"\n", get("X-HTTP-Method-Override: POST\r\n")).starts_with("no rule allows POST"));
+    CHECK(under(all, get("", "/v1/x", "DELETE")) == "its rule no longer says private = true");
+    CHECK(under(all + "private = true\n", get("", "/v1/x", "DELETE")) == "");
+    const std::string route = "[[route]]\nhost = \"api.test\"\nto = \"https://other.test\"\n";
+    CHECK(under(all + route, get()) == "requests to api.test go to another origin now");
+    const ConnectionFacts open{true, "open.test", 443};
+    const std::string to_open = "GET / HTTP/1.1\r\nHost: open.test\r\n\r\n";
+    CHECK(under("[[allow]]\nhost = \"open.test\"\n", to_open, open) == "requests to open.test go to another origin now");
+}
+
+TEST_CASE("gate: a stream is judged again under other rules") {
+    const StreamPermit ssh{{"git.test", 22}, false, false, ""};
+    const StreamPermit tls{{"git.test", 443}, true, true, ""};
+    const auto under = [](const std::string& toml, const StreamPermit& permit) {
+        return objection(Rules{policy::policy_of(toml), nullptr}, permit).value_or("");
+    };
+    const std::string ssh_rule = "[[allow]]\nhost = \"git.test\"\nport = 22\n";
+    const std::string tls_rule = "[[allow]]\nhost = \"git.test\"\ntls = \"passthrough\"\n";
+    CHECK(under(ssh_rule, ssh) == "");
+    CHECK(under(tls_rule, ssh) != "");
+    CHECK(under(tls_rule + "private = true\n", tls) == "");
+    CHECK(under(tls_rule, tls) == "its rule no longer says private = true");
+    CHECK(under("[[allow]]\nhost = \"git.test\"\nprivate = true\n", tls) != "");   // intercepted from now on
 }

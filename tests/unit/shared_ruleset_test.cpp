@@ -49,6 +49,8 @@ constexpr const char* kShared = R"(table inet sallyport {
     meta skuid 65532 goto gateway
     fib saddr type != local limit rate 10/second burst 20 packets log prefix "other" group 7 snaplen 128
     fib saddr type != local drop
+    ip saddr 127.0.0.11 udp sport 53 limit rate 10/second burst 20 packets log prefix "direct" group 7 snaplen 128
+    ip saddr 127.0.0.11 udp sport 53 drop
     ip daddr 127.0.0.11 meta l4proto tcp limit rate 10/second burst 20 packets log prefix "direct" group 7 snaplen 128
     ip daddr 127.0.0.11 meta l4proto tcp reject with tcp reset
     ip daddr 127.0.0.11 limit rate 10/second burst 20 packets log prefix "direct" group 7 snaplen 128
