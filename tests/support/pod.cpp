@@ -9,6 +9,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "tests/support/engine.hpp"
 #include "tests/support/test_ca.hpp"
 
 namespace sallyport::test {
@@ -75,12 +76,24 @@ std::string write_certificates(const fs::path& directory) {
     return ca.pem();
 }
 
-/// Where there is no systemd, the machine lets nobody raise limits, and cgroup v1 and v2 are both there.
+/// For machines without systemd, where nobody may raise limits and cgroup v1 and v2 are both there; locks and networks
+/// are not those of the machine's own podman.
+constexpr const char* kConfiguration = R"(
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+runtime = "runc"
+[network]
+network_backend = "netavark"
+)";
+
 ShellOptions podman_options(const fs::path& directory) {
     const auto configuration = directory / "containers.conf";
-    std::ofstream(configuration)
-        << "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\n"
-           "[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"runc\"\n";
+    std::ofstream(configuration) << kConfiguration << "network_config_dir = \"" << (directory / "networks").string()
+                                 << "\"\n";
     const char* path = std::getenv("PATH");
     ShellOptions options;
     options.environment = {"PATH=" + std::string(path ? path : ""), "HOME=/root", "DISABLE_HC_SYSTEMD=true",
@@ -113,10 +126,11 @@ std::string attack_script(const std::string& test_case) {
 }
 
 Pod::Pod(const std::string& policy, const std::string& restart_policy) : options_(podman_options(directory_.path())) {
+    if (!engine_is_ready()) throw std::runtime_error("pods are played beside an engine of the tests' own only");
     static const bool loaded = (load_images(options_, directory_.path()), true);
     static_cast<void>(loaded);
-    if (!podman({"network", "exists", kNetwork}).exited_with(0))
-        require(podman({"network", "create", kNetwork}), "the pod's network");
+    remove_everything();  // of a run that was killed
+    require(podman({"network", "create", kNetwork}), "the pod's network");
     const auto ca_pem = write_certificates(directory_.path() / "certificates");
     start_origin();
     for (const auto* volume : {"run", "trust", "state"}) {
@@ -131,9 +145,14 @@ Pod::Pod(const std::string& policy, const std::string& restart_policy) : options
 }
 
 Pod::~Pod() {
-    podman({"kube", "down", directory_.path() / "pod.yaml"});
-    podman({"rm", "-f", "-t", "0", "origin"});
-    podman({"volume", "rm", "-a", "-f"});
+    remove_everything();
+}
+
+void Pod::remove_everything() const {
+    podman({"pod", "rm", "-f", "-a", "-t", "0"});
+    podman({"rm", "-f", "-a", "-t", "0"});
+    podman({"volume", "rm", "-f", "-a"});
+    podman({"secret", "rm", "-a"});
 }
 
 void Pod::start_origin() const {

@@ -11,8 +11,8 @@
 
 namespace sallyport::test {
 
-/// `kube play` in the constructor, `kube down` in the destructor. The origin has a certificate for api.example.test.
-/// What differs from a cluster, since podman 4.3 is no kubelet:
+/// Up in the constructor, gone in the destructor, with all else that podman runs there. The origin has a certificate
+/// for api.example.test. What differs from a cluster, since podman 4.3 is no kubelet:
 ///  - it knows no native sidecars: the gateway stands first among the containers;
 ///  - it gives an emptyDir to whichever container comes first, not to all: the volumes are there before, mode 777;
 ///  - it knows no fsGroup, and makes a Secret's files readable for all in the container;
@@ -42,6 +42,7 @@ public:
 
 private:
     void start_origin() const;
+    void remove_everything() const;
 
     TempDirectory directory_;
     ShellOptions options_;
