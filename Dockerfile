@@ -25,7 +25,8 @@ RUN mkdir -p usr/local/bin usr/local/lib/sallyport usr/share/doc/sallyport etc/s
     && cp /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ \
     && echo 'root:x:0:0::/:/nonexistent\nsallyport:x:65532:65532::/var/lib/sallyport:/nonexistent' >etc/passwd \
     && echo 'root:x:0:\nsallyport:x:65532:' >etc/group && chmod 1777 tmp \
-    && chown -R 65532:65532 run/sallyport var/lib/sallyport var/log/sallyport && chmod 700 var/lib/sallyport
+    && chown -R 65532:65532 run/sallyport var/lib/sallyport var/log/sallyport \
+    && chmod 700 var/lib/sallyport && chmod 770 run/sallyport/doorway var/log/sallyport && chmod 775 run/sallyport/trust
 
 FROM scratch
 LABEL org.opencontainers.image.title="Sallyport" \

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "gateway/app/admin_commands.hpp"
 #include "gateway/app/doctor.hpp"
 #include "gateway/app/doorway_command.hpp"
 #include "gateway/app/gateway_command.hpp"
@@ -42,6 +43,7 @@ void add_gateway_options(CLI::App& gateway, sallyport::app::GatewayOptions& opti
     gateway.add_option("--trust", options.trust_directory, "Write what the sandbox needs to trust our CA")->type_name("DIR");
     gateway.add_option("--state", options.state, "Where the CA's key is kept (default: /var/lib/sallyport)")->type_name("DIR");
     gateway.add_option("--origin-ca", options.origin_ca, "Trust these authorities too when dialling")->type_name("FILE");
+    gateway.add_option("--admin", options.admin, "Socket for health, status and reload (default: " + options.admin + ")")->type_name("PATH");
     gateway.add_option("--name-server", options.name_servers, "Resolve by this server, not by the system's")->type_name("ADDR");
 }
 
@@ -83,13 +85,22 @@ int dispatch(int argc, char** argv) {
     guard->add_option("--user", guard_options.user, "The gateway's user, whom the rules let out")->required()->type_name("NAME|UID");
     guard->add_option("--policy", guard_options.policy_file, "Policy, for its [[publish]]")->type_name("FILE");
 
-    std::string health_doorway;
-    auto* health = cli.add_subcommand("health", "Ask a running doorway");
-    health->add_option("--doorway", health_doorway, "The doorway's socket")->required()->type_name("PATH");
-
     std::string preset;
     auto* presets = cli.add_subcommand("presets", "List the presets that ship with sallyport, or print one");
     presets->add_option("NAME", preset, "Preset to print");
+
+    std::string admin = app::kAdminSocket;
+    const auto add_question = [&](const char* name, const char* description) {
+        auto* question = cli.add_subcommand(name, description);
+        question->add_option("--admin", admin, "The gateway's admin socket (default: " + admin + ")")->type_name("PATH");
+        return question;
+    };
+    auto* health = add_question("health", "Say whether the gateway serves, by exit status too");
+    std::optional<std::string> health_doorway;
+    health->add_option("--doorway", health_doorway, "Ask the doorway at this socket instead")->type_name("PATH");
+    std::vector<CLI::App*> questions{health,
+                                     add_question("status", "Say what the gateway serves, and under which policy"),
+                                     add_question("reload", "Make the gateway read its policy and secrets again")};
 
     auto* doctor = cli.add_subcommand("doctor", "Try, inside a sandbox, what would undo its guard; say what to change");
 
@@ -106,10 +117,12 @@ int dispatch(int argc, char** argv) {
         app::guard(guard_options);
         return 0;
     }
-    if (*health) return app::doorway_health(health_doorway);
+    if (*health && health_doorway) return app::doorway_health(*health_doorway);
     if (*doctor) return app::doctor();
     if (*check) return app::check(files);
     if (*explain) return app::explain(policy_file, words);
+    for (const auto* question : questions)
+        if (*question) return app::ask_gateway(question->get_name(), admin);
     return app::presets(preset);
 }
 

@@ -100,6 +100,11 @@ void DoorwayLink::retire(Clock::time_point earliest) {
     });
 }
 
+std::string DoorwayLink::problem() const {
+    if (proxy_ && peer_.is_open()) return {};
+    return "waiting for the doorway at " + path_ + (said_.empty() ? "" : ": " + said_);
+}
+
 void DoorwayLink::stop() {
     boost::system::error_code ignored;
     peer_.close(ignored);

@@ -29,7 +29,8 @@ public:
     /// No further connection, no new session; those that run end while the io_context runs on.
     void stop();
 
-    bool serving() const { return proxy_ && peer_.is_open(); }
+    /// Why nothing is served; "" while the doorway's namespace is.
+    std::string problem() const;
     std::size_t sessions() const { return proxy_ ? proxy_->sessions() : 0; }
 
 private:

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
@@ -13,6 +14,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 
 #include "container/files.hpp"
@@ -20,11 +22,13 @@
 #include "container/shared.hpp"
 #include "container/trust_directory.hpp"
 #include "container/trust_layout.hpp"
+#include "gateway/app/admin.hpp"
 #include "gateway/app/doorway_link.hpp"
 #include "gateway/app/guard_command.hpp"
 #include "gateway/app/harden.hpp"
 #include "gateway/app/policy_file.hpp"
 #include "gateway/app/publisher.hpp"
+#include "gateway/app/reloader.hpp"
 #include "gateway/app/state_directory.hpp"
 #include "gateway/base/startup_error.hpp"
 
@@ -70,10 +74,19 @@ struct Prepared {
     std::vector<UniqueFd> published;        ///< of the sealed form
 };
 
+/// The socket is made as the gateway's user.
+void make_admin_directory(const std::string& socket, const container::Account& account) {
+    const auto directory = std::filesystem::path(socket).parent_path();
+    if (directory.empty() || ::mkdir(directory.c_str(), 0755) != 0) return;   // there, or the socket's own error says it
+    if (account.is_other_user() && ::chown(directory.c_str(), account.uid, account.gid) != 0)
+        throw system_error("cannot give " + directory.string() + " to " + account.name, errno);
+}
+
 Prepared prepare(const GatewayOptions& options) {
     if (options.guard) guard({options.policy_file, options.exempt == "user", options.user});
     auto policy = load_policy_file(options.policy_file);
     const auto account = options.user ? container::account_of(*options.user) : container::Account{};
+    make_admin_directory(options.admin, account);
     auto authority = tls::Authority::load_or_create(state_of(options));
     if (options.trust_directory)
         container::write_trust_directory(*options.trust_directory, authority.certificate_pem());
@@ -115,12 +128,16 @@ void gateway(const GatewayOptions& options) {
     asio::signal_set signals(io, SIGTERM, SIGINT);
     signals.async_wait([&io](const boost::system::error_code&, int) { io.stop(); });
     std::optional<audit::Audit> audit(std::in_place, options.audit_file.value_or(""), std::move(prepared.log));
+    Reloader reloader(io, rules, *audit, {options.policy_file});
     const auto make_proxy = [&](container::GatewaySockets sockets) {
         return std::make_unique<Proxy>(io, rules, prepared.authority, *audit, std::move(sockets), prepared.proxy);
     };
     if (options.doorway) {
         Publisher publisher(io, *options.doorway, *audit, prepared.policy->publications(), std::move(prepared.published));
         DoorwayLink link(io, *options.doorway, make_proxy, [&publisher] { publisher.end_all("the doorway has gone"); });
+        const Admin admin(io, options.admin, reloader, *audit, [&] {
+            return Serving{"sealed", link.sessions() + publisher.connections(), link.problem()};
+        });
         link.start();
         io.run();
         link.stop();
@@ -129,6 +146,7 @@ void gateway(const GatewayOptions& options) {
         finish(audit);
     }
     const auto proxy = make_proxy(std::move(prepared.shared));
+    const Admin admin(io, options.admin, reloader, *audit, [&] { return Serving{"shared", proxy->sessions()}; });
     fmt::print(stderr, "sallyport: serving the network namespace that we share\n");
     io.run();
     proxy->stop(kEnded);

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "gateway/app/admin_commands.hpp"
+
 namespace sallyport::app {
 
 struct GatewayOptions {
@@ -17,6 +19,7 @@ struct GatewayOptions {
     std::optional<std::string> trust_directory;
     std::optional<std::string> state;     ///< where the certificate authority is kept
     std::optional<std::string> origin_ca; ///< trusted for origins, beside the system's
+    std::string admin = kAdminSocket;
     std::vector<std::string> name_servers;
 };
 

@@ -37,8 +37,10 @@ std::string read_policy(const std::string& path) {
 
 }  // namespace
 
-std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path) {
-    auto loaded = policy::load(read_policy(path), path);
+std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path) { return load_policy_file(path, path); }
+
+std::shared_ptr<const policy::Policy> load_policy_file(const std::string& name, const std::string& path) {
+    auto loaded = policy::load(read_policy(path), name);
     if (auto* policy = std::get_if<std::shared_ptr<const policy::Policy>>(&loaded)) return std::move(*policy);
     std::string all;
     for (const auto& mistake : std::get<std::vector<policy::Mistake>>(loaded)) {

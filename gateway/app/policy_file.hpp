@@ -10,5 +10,7 @@ namespace sallyport::app {
 
 /// Throws StartupError: the file cannot be read, or the list of all its mistakes, one a line.
 std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path);
+/// The same for a file called `name` that is to be read from `path`.
+std::shared_ptr<const policy::Policy> load_policy_file(const std::string& name, const std::string& path);
 
 }  // namespace sallyport::app

@@ -20,7 +20,8 @@ struct ProxyOptions {
     std::string name_servers;   ///< as net::Resolver takes them; empty: the system's
 };
 
-/// Runs on the io_context's one thread. What is passed by reference must outlive it.
+/// Serves under whatever the rules are at the moment; several may share them. Runs on the io_context's one thread. What
+/// is passed by reference must outlive it.
 class Proxy {
 public:
     Proxy(boost::asio::io_context&, session::LiveRules&, const tls::Authority&, audit::Audit&, container::GatewaySockets,

@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 
@@ -15,6 +16,7 @@
 #include "gateway/app/harden.hpp"
 #include "gateway/app/policy_file.hpp"
 #include "gateway/app/proxy.hpp"
+#include "gateway/app/reloader.hpp"
 #include "gateway/app/signals.hpp"
 #include "gateway/app/state_directory.hpp"
 #include "gateway/base/startup_error.hpp"
@@ -64,6 +66,15 @@ void withhold_variables(container::GuardedCommand& command, const secrets::Store
     }
 }
 
+/// The policy's changes are read from the file that was there at the start, by its descriptor: COMMAND cannot write to
+/// that one, since it is covered, but can to one that an editor puts in its place. Open it after the sandbox's first
+/// process was made, which must not have a copy.
+UniqueFd open_policy(const std::string& file) {
+    UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!fd) throw system_error(file, errno);
+    return fd;
+}
+
 /// Serves until the command has ended, and a moment longer for what was under way to be recorded.
 void serve(boost::asio::io_context& io, Proxy& proxy, container::GuardedCommand& command) {
     const SignalRelay signals(io, [&command](int number) { command.forward_signal(number); });
@@ -97,6 +108,9 @@ void run(const RunOptions& options) {
     std::optional<audit::Audit> audit(options.audit_file);
     boost::asio::io_context io(1);
     Proxy proxy(io, rules, authority, *audit, command.take_sockets());
+    const auto policy_fd = open_policy(options.policy_file);
+    const auto read_from = "/proc/self/fd/" + std::to_string(policy_fd.get());
+    const Reloader reloader(io, rules, *audit, {options.policy_file, read_from, true, options.quiet});
     serve(io, proxy, command);
     const int status = command.finish();
     if (!options.quiet) fmt::print(stderr, "{}", audit->summary());

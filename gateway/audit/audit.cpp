@@ -82,6 +82,11 @@ std::string Audit::summary() const {
     return summary_.render();
 }
 
+Totals Audit::totals() const {
+    const std::lock_guard lock(mutex_);
+    return summary_.totals();
+}
+
 void Audit::write_events() {
     std::vector<Event> batch;
     while (true) {

@@ -38,6 +38,7 @@ public:
     bool healthy() const { return healthy_; }
     /// See Summary::render.
     std::string summary() const;
+    Totals totals() const;
 
 private:
     void write_events();

@@ -59,6 +59,15 @@ void write(JsonLine& line, const PacketEvent& event) {
         .number("count", event.count);
 }
 
+void write(JsonLine& line, const PolicyEvent& event) {
+    line.text("time", format_time(event.time))
+        .text("event", "policy")
+        .text("file", event.file)
+        .text("result", event.replaced ? "replaced" : "kept")
+        .optional_text("reason", event.reason)
+        .number("ended", event.ended);
+}
+
 }  // namespace
 
 std::string format_time(Time time) {

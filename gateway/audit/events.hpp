@@ -71,7 +71,16 @@ struct PacketEvent {
     std::uint64_t count = 1;
 };
 
-using Event = std::variant<RequestEvent, ConnectionEvent, NameEvent, PacketEvent>;
+/// The policy was read again while the gateway ran.
+struct PolicyEvent {
+    Time time = std::chrono::system_clock::now();
+    std::string file;
+    bool replaced = false;    ///< else the one before stays
+    std::string reason;       ///< why it stays
+    std::uint64_t ended = 0;  ///< requests and streams that the new one denies
+};
+
+using Event = std::variant<RequestEvent, ConnectionEvent, NameEvent, PacketEvent, PolicyEvent>;
 
 /// RFC 3339 in UTC with milliseconds: "2026-01-31T08:15:30.042Z".
 std::string format_time(Time time);

@@ -60,6 +60,8 @@ struct SecretSource {
     std::optional<std::string> env;
     std::optional<std::string> file;  ///< absolute, or relative to the policy file (already joined)
     std::optional<std::vector<std::string>> command;
+
+    bool operator==(const SecretSource&) const = default;
 };
 
 /// One [[secret]]. The value itself is never part of a policy.

@@ -2,13 +2,34 @@
 
 #include <algorithm>
 
+#include "gateway/base/startup_error.hpp"
 #include "gateway/secrets/read_source.hpp"
 
 namespace sallyport::secrets {
 
 Store::Store(std::shared_ptr<const policy::Policy> policy) : policy_(std::move(policy)) {
-    values_.reserve(policy_->secrets().size());
-    for (const auto& rule : policy_->secrets()) values_.push_back(read_source(rule));
+    for (const auto& rule : policy_->secrets()) values_.push_back(std::make_shared<const SecretValue>(read_source(rule)));
+}
+
+Store::Store(std::shared_ptr<const policy::Policy> policy, const Store& before, Reread reread)
+    : policy_(std::move(policy)) {
+    for (const auto& rule : policy_->secrets()) {
+        const bool keep = reread == Reread::nothing || (reread == Reread::all_but_commands && rule.value.command);
+        auto value = keep ? before.value_from(rule.value) : nullptr;
+        if (!value && reread == Reread::nothing)
+            throw StartupError("secret \"" + rule.name + "\" (" + rule.where.to_string() +
+                               "): its source was not there at the start, when it could be kept from the command; "
+                               "start again to use it");
+        if (!value) value = std::make_shared<const SecretValue>(read_source(rule));
+        values_.push_back(std::move(value));
+    }
+}
+
+/// Null when no secret had that source.
+Store::Value Store::value_from(const policy::SecretSource& source) const {
+    for (std::size_t i = 0; i < values_.size(); ++i)
+        if (policy_->secrets()[i].value == source) return values_[i];
+    return nullptr;
 }
 
 HostSecrets Store::for_host(std::string_view host) const {
@@ -17,7 +38,7 @@ HostSecrets Store::for_host(std::string_view host) const {
     for (std::size_t i = 0; i < values_.size(); ++i) {
         const auto& rule = policy_->secrets()[i];
         if (std::find(bound.begin(), bound.end(), &rule) != bound.end())
-            result.bound.push_back({rule, values_[i]});
+            result.bound.push_back({rule, *values_[i]});
         else
             result.foreign.push_back(&rule);
     }
@@ -26,7 +47,7 @@ HostSecrets Store::for_host(std::string_view host) const {
 
 std::vector<BoundSecret> Store::all() const {
     std::vector<BoundSecret> result;
-    for (std::size_t i = 0; i < values_.size(); ++i) result.push_back({policy_->secrets()[i], values_[i]});
+    for (std::size_t i = 0; i < values_.size(); ++i) result.push_back({policy_->secrets()[i], *values_[i]});
     return result;
 }
 

@@ -22,12 +22,20 @@ struct HostSecrets {
     std::vector<const policy::SecretRule*> foreign;  ///< must not, nor their placeholders
 };
 
+/// What a store that follows another reads anew; of the rest it takes over the values that the other read.
+enum class Reread {
+    all,
+    all_but_commands,   ///< a command that the other store had not run yet is run
+    nothing,            ///< a source that the other store did not have is a mistake
+};
+
 /// Immutable, to be swapped together with its policy.
 class Store {
 public:
     /// Reads every value: environment, files, commands (each at most 10 s). Throws StartupError, which names the
     /// secret, its line and the remedy, for one that is missing, empty, or cannot stand in a header field.
     explicit Store(std::shared_ptr<const policy::Policy>);
+    Store(std::shared_ptr<const policy::Policy>, const Store& before, Reread);
 
     /// `host` is canonical.
     HostSecrets for_host(std::string_view host) const;
@@ -35,8 +43,11 @@ public:
     std::vector<BoundSecret> all() const;
 
 private:
+    using Value = std::shared_ptr<const SecretValue>;
+    Value value_from(const policy::SecretSource&) const;
+
     std::shared_ptr<const policy::Policy> policy_;
-    std::vector<SecretValue> values_;  ///< one for each of policy_->secrets(), in that order
+    std::vector<Value> values_;  ///< one for each of policy_->secrets(), in that order
 };
 
 }  // namespace sallyport::secrets

@@ -135,3 +135,24 @@ TEST_CASE("secret: never without TLS, and never to an origin whose certificate d
     REQUIRE(events.size() == 2);
     CHECK(events[0].value("secrets", nlohmann::json::array()).empty());  // none was sent
 }
+
+TEST_CASE("secret: one that changed is put into the next request on the same connections; the old one never again") {
+    Origin origin;
+    const auto policy = policy_for(origin.wire.port(), "header = \"x-api-key\"");
+    const auto gateway = SealedGateway::start(policy, kNames);
+    if (!gateway) return;
+    auto client = gateway->connect_tls("192.0.2.7", origin.wire.port(), "api.test");
+    const auto request = fmt::format("GET / HTTP/1.1\r\nHost: api.test:{}\r\n\r\n", origin.wire.port());
+    client.send(request);
+    CHECK(client.read_message().ends_with("ok"));
+    REQUIRE(origin.served.try_acquire());
+    CHECK(holds(origin.head, "real-value-1"));
+    ::setenv("SALLYPORT_TEST_REAL", "real-value-2", 1);
+    CHECK(gateway->replace_policy(policy) == 0);
+    client.send(request);
+    CHECK(client.read_message().ends_with("ok"));
+    REQUIRE(origin.served.try_acquire());
+    CHECK(holds(origin.head, "real-value-2"));
+    CHECK_FALSE(holds(origin.head, "real-value-1"));
+    CHECK(origin.wire.connections() == 1);
+}

@@ -77,7 +77,8 @@ std::unique_ptr<Running> DoorwayGround::doorway(int network) const {
 }
 
 std::unique_ptr<Running> DoorwayGround::gateway(const Arguments& more) const {
-    Arguments all{"gateway", "--doorway", socket(), "--policy", "policy.toml", "--state", "state", "--audit", "audit.jsonl"};
+    Arguments all{"gateway", "--doorway", socket(), "--policy", "policy.toml", "--state", "state", "--audit", "audit.jsonl",
+                  "--admin", "admin-" + std::to_string(++gateways_) + "/socket"};
     all.insert(all.end(), more.begin(), more.end());
     return start(all);
 }
