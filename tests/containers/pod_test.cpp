@@ -125,3 +125,28 @@ TEST_CASE("pod: a gateway that is killed leaves nothing open, and serves again o
     CHECK_MESSAGE(again.says("from the origin\n"), again.shown());
     CHECK(escaped(pod, recorder) == kNothing);
 }
+
+TEST_CASE("pod: a changed ConfigMap is taken over while the gateway serves, a broken one is not") {
+    if (!engine_is_ready()) return;
+    Pod pod(kPolicy);
+    INFO(pod.started.shown());
+    REQUIRE(pod.started.exited_with(0));
+    REQUIRE(pod.in_app_in_the_end(kFetch).exited_with(0));
+    const std::string other = "curl -sS -m 20 --fail https://api.example.test/other/1";
+    CHECK_FALSE(pod.in_app(other).exited_with(0));
+    std::string policy = kPolicy;
+    policy.replace(policy.find("/allowed"), 8, "/other");
+    pod.write_policy(policy);
+    const auto taken_over = pod.in_app_in_the_end(other);
+    CHECK_MESSAGE(taken_over.says("from the origin\n"), taken_over.shown());
+    const auto old = pod.in_app(kFetch);
+    CHECK_MESSAGE(old.says("sallyport refused this request"), old.shown());
+
+    pod.write_policy("usee = []\n");
+    const auto reload = pod.podman({"exec", "agent-gateway", "/usr/local/bin/sallyport", "reload"});
+    CHECK_MESSAGE(!reload.exited_with(0), reload.shown());
+    const auto kept = pod.in_app(other);
+    CHECK_MESSAGE(kept.says("from the origin\n"), kept.shown());
+    const auto health = pod.podman({"exec", "agent-gateway", "/usr/local/bin/sallyport", "health"});
+    CHECK_MESSAGE(health.exited_with(0), health.shown());
+}

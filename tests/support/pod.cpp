@@ -192,10 +192,22 @@ std::vector<nlohmann::json> Pod::arrived() const {
     return requests;
 }
 
-void Pod::write_policy(const std::string& policy) const {
+// A new folder, to which one link is turned in one step (kubernetes, pkg/volume/util/atomic_writer.go).
+void Pod::write_policy(const std::string& policy) {
     auto place = podman({"volume", "inspect", "-f", "{{.Mountpoint}}", "sallyport-policy"}).out;
     place.resize(place.find('\n'));
-    std::ofstream(fs::path(place) / "policy.toml") << policy;
+    const fs::path directory(place);
+    const auto version = "..version_" + std::to_string(++versions_);
+    fs::create_directory(directory / version);
+    for (const auto* file : {"policy.toml", "origin-ca.pem"})
+        fs::copy_file(directory / file, directory / version / file);
+    std::ofstream(directory / version / "policy.toml") << policy;
+    fs::create_directory_symlink(version, directory / "..data_tmp");
+    fs::rename(directory / "..data_tmp", directory / "..data");
+    for (const auto* file : {"policy.toml", "origin-ca.pem"}) {  // links from the second time on
+        fs::create_symlink(fs::path("..data") / file, directory / "link");
+        fs::rename(directory / "link", directory / file);
+    }
 }
 
 }  // namespace sallyport::test

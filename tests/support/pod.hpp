@@ -38,7 +38,7 @@ public:
     /// Requests that reached the origin, oldest first.
     std::vector<nlohmann::json> arrived() const;
     /// What a kubelet does some time after the ConfigMap has changed.
-    void write_policy(const std::string& policy) const;
+    void write_policy(const std::string& policy);
 
 private:
     void start_origin() const;
@@ -46,6 +46,7 @@ private:
 
     TempDirectory directory_;
     ShellOptions options_;
+    int versions_ = 0;
 };
 
 /// `script` for sh(1): that attack, where the peers' image has it.
