@@ -17,16 +17,16 @@ RUN scripts/build -DSALLYPORT_TESTS=OFF -DSALLYPORT_STATIC=ON && strip build/sal
 # Debian has no static libmnl: the program finds that one beside itself, so that /usr/local can be copied into any other
 # image that has a C library.
 WORKDIR /root/image
-RUN mkdir -p usr/local/bin usr/local/lib/sallyport usr/share/doc/sallyport etc/ssl/certs etc/sallyport tmp run/sallyport/doorway run/sallyport/trust \
+RUN mkdir -p usr/local/bin usr/local/lib/sallyport usr/lib/ssl usr/share/doc/sallyport etc/ssl/certs etc/sallyport tmp run/sallyport/doorway run/sallyport/trust \
       var/lib/sallyport var/log/sallyport \
     && cp /src/build/sallyport usr/local/bin/ && cp /src/LICENSE usr/share/doc/sallyport/ \
     && cp -L "$(ldd usr/local/bin/sallyport | awk '/libmnl/ { print $3 }')" usr/local/lib/sallyport/ \
     && ldd usr/local/bin/sallyport | grep -o '/[^ ]*' | grep -v libmnl | xargs cp -L --parents -t . \
-    && cp /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ \
+    && cp /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ && ln -s /etc/ssl/certs/ca-certificates.crt usr/lib/ssl/cert.pem \
     && echo 'root:x:0:0::/:/nonexistent\nsallyport:x:65532:65532::/var/lib/sallyport:/nonexistent' >etc/passwd \
     && echo 'root:x:0:\nsallyport:x:65532:' >etc/group && chmod 1777 tmp \
     && chown -R 65532:65532 run/sallyport var/lib/sallyport var/log/sallyport \
-    && chmod 700 var/lib/sallyport && chmod 770 run/sallyport/doorway var/log/sallyport && chmod 775 run/sallyport/trust
+    && chmod 700 var/lib/sallyport && chmod 770 run/sallyport run/sallyport/doorway var/log/sallyport && chmod 775 run/sallyport/trust
 
 FROM scratch
 LABEL org.opencontainers.image.title="Sallyport" \
