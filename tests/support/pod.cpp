@@ -19,14 +19,12 @@ namespace fs = std::filesystem;
 using Strings = std::vector<std::string>;
 
 constexpr const char* kNetwork = "sallyport-pods";
-constexpr const char* kSecret = R"(apiVersion: v1
+constexpr const char* kSecretStart = R"(apiVersion: v1
 kind: Secret
 metadata:
   name: sallyport-secrets
 data:
-  anthropic: dGhlLXJlYWwtc2VjcmV0
----
-)";
+  anthropic: )";
 
 std::string read(const fs::path& file) {
     std::ifstream in(file);
@@ -57,7 +55,7 @@ std::string manifest(const std::string& policy, const std::string& ca_pem, const
     replace(text, "    - --audit=", "    - --origin-ca=/etc/sallyport/origin-ca.pem\n    - --audit=");
     replace(text, "image: debian:bookworm-slim", "image: sallyport-test-peer:latest");
     replace(text, "restartPolicy: OnFailure", "restartPolicy: " + restart_policy);
-    return kSecret + text;
+    return kSecretStart + std::string(Pod::kSecretInBase64) + "\n---\n" + text;
 }
 
 void write_key(const fs::path& file, EVP_PKEY* key) {

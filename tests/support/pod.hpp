@@ -16,10 +16,14 @@ namespace sallyport::test {
 ///  - it knows no native sidecars: the gateway stands first among the containers;
 ///  - it gives an emptyDir to whichever container comes first, not to all: the volumes are there before, mode 777;
 ///  - it knows no fsGroup, and makes a Secret's files readable for all in the container;
+///  - it gives a Secret's values out as they stand in the manifest, in base64 (decoded since 4.4);
 ///  - it runs no probes without systemd.
 /// What the test changes: policy, secret, the app's image, one more CA for the gateway.
 class Pod {
 public:
+    static constexpr const char* kSecret = "the-real-secret";
+    static constexpr const char* kSecretInBase64 = "dGhlLXJlYWwtc2VjcmV0";
+
     explicit Pod(const std::string& policy, const std::string& restart_policy = "OnFailure");
     ~Pod();
     Pod(const Pod&) = delete;
