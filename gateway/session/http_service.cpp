@@ -61,6 +61,7 @@ awaitable<bool> HttpService::serve(wire::RequestHead head) {
     const Passage passage(gateway_.rules, client_.lifeline(), [&permit](const Rules& rules) { return objection(rules, permit); });
     auto outcome = co_await forward(permit, head);
     event.bytes = {outcome.request_bytes, outcome.response_bytes};
+    note_audit_mode(permit, event);
     if (outcome.reached) event.secrets = permit.secrets;
     if (auto failed = failure(permit, method, outcome)) {
         const bool went_out = outcome.reached && client_.lifeline().ended();   // before the policy changed
@@ -69,7 +70,8 @@ awaitable<bool> HttpService::serve(wire::RequestHead head) {
     }
     event.decision = audit::Decision::allow;
     event.rule = permit.rule;
-    event.reason = outcome.error ? "allowed, ended: " + outcome.error->detail : "allowed";
+    if (!event.would_deny) event.reason = "allowed";
+    if (outcome.error) event.reason += ", ended: " + outcome.error->detail;
     event.host = permit.destination.host;
     event.method = method;
     event.path = permit.target;
@@ -106,6 +108,7 @@ awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire
     auto& lifeline = client_.lifeline();
     const http::OriginKey key{permit.origin.host, permit.origin.port, permit.origin_tls, permit.private_addresses};
     http::ExchangeOutcome outcome;
+    private_origin_.reset();
     for (const bool fresh : {false, true}) {
         lifeline.expect_within(gateway_.limits.connect, "connecting to the origin");
         auto origin = co_await gateway_.origins.acquire(key, lifeline, fresh);
@@ -113,6 +116,7 @@ awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire
             outcome.error = origin.error();
             co_return outcome;
         }
+        private_origin_ = net::private_peer((*origin)->stream.socket());
         lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
         lifeline.watch_client(&client_);
         http::Exchange exchange(client_, reader_, **origin, head);
@@ -135,8 +139,9 @@ awaitable<bool> HttpService::refuse(Refusal refusal, bool json, const wire::Requ
     // What is left of the request's body is not worth reading: the connection ends.
     const bool close = !head.keep_alive || head.minor_version == 0 || head.body.kind != wire::Framing::none ||
                        client_.lifeline().ended();
+    event.would_deny = event.would_deny && event.decision == audit::Decision::allow;
     event.rule = refusal.rule;
-    event.reason = refusal.why;
+    event.reason = event.would_deny ? event.reason + ", ended: " + refusal.why : refusal.why;
     event.host = refusal.destination.host;
     event.port = refusal.destination.port;
     event.method = refusal.method;
@@ -180,6 +185,17 @@ awaitable<void> HttpService::linger() {
         if (!n) break;
         total += *n;
     }
+}
+
+/// What enforcing the policy would have denied: by its rules, or because the origin's address is private.
+void HttpService::note_audit_mode(const Permit& permit, audit::RequestEvent& event) const {
+    event.reason = permit.would_deny;
+    if (private_origin_ && permit.origin.host == permit.destination.host) {
+        event.private_address = true;
+        if (event.reason.empty() && !permit.private_addresses)
+            event.reason = permit.destination.host + " has " + *private_origin_ + ", and the rule has no private = true";
+    }
+    event.would_deny = !event.reason.empty();
 }
 
 audit::RequestEvent HttpService::new_event() const {

@@ -37,6 +37,7 @@ private:
     boost::asio::awaitable<bool> refuse(Refusal, bool json, const wire::RequestHead&, audit::RequestEvent);
     boost::asio::awaitable<void> refuse_unreadable(const Error&);
     boost::asio::awaitable<void> linger();
+    void note_audit_mode(const Permit&, audit::RequestEvent&) const;
     audit::RequestEvent new_event() const;
     void record(audit::RequestEvent);
 
@@ -47,6 +48,7 @@ private:
     const OriginalDst original_;
     http::Http1Reader<true> reader_;
     net::Clock::time_point request_began_;
+    std::optional<std::string> private_origin_;   ///< what kind of address the last origin has, if not a public one
 };
 
 }  // namespace sallyport::session

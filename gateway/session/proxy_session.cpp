@@ -25,7 +25,7 @@ public:
     awaitable<void> run() {
         auto idle = gateway_.limits.hello;
         for (bool more = true; more; idle = gateway_.limits.keep_alive) {
-            http_.set_facts(own_facts());   // until the next head names another
+            http_.set_facts(own_facts());  // until the next head names another
             auto head = co_await http_.next(idle);
             if (!head) co_return;
             if (head->method == "CONNECT") co_return co_await tunnel(std::move(*head));
@@ -45,12 +45,13 @@ private:
     }
 
     awaitable<void> tunnel(wire::RequestHead head) {
-        head.keep_alive = false;   // what comes behind it was meant for the inside, and is no request to us
+        head.keep_alive = false;  // what comes behind it was meant for the inside: a refusal ends the connection
         const auto to = proxy_destination(head);
         std::optional<Refusal> refusal;
         if (!to) refusal = unclear(head, to.error());
         // Of any other port the inside decides, and is intercepted so that its refusal can be read.
-        else if (!gateway_.rules.current()->policy->allows_port(to->port)) refusal = closed_port(head, *to);
+        else if (!gateway_.rules.current()->policy->allows_port(to->port))
+            refusal = closed_port(head, *to);
         if (refusal) {
             co_await http_.refuse(std::move(*refusal), head);
             co_return;
@@ -92,7 +93,7 @@ private:
     Gateway& gateway_;
     net::Stream& client_;
     const ClientAddr from_;
-    const OriginalDst port_;   ///< where the client dialled the proxy
+    const OriginalDst port_;  ///< where the client dialled the proxy
     HttpService http_;
 };
 
@@ -103,7 +104,7 @@ awaitable<void> serve_proxied(Gateway& gateway, net::Socket socket) {
     net::Stream stream(std::move(socket), lifeline);
     const auto client = net::client_address(stream.socket().native_handle());
     const auto port = net::local_address(stream.socket().native_handle());
-    if (!client || !port) co_return;   // closed again already
+    if (!client || !port) co_return;  // closed again already
     ProxySession session(gateway, stream, *client, *port);
     co_await session.run();
 }

@@ -146,7 +146,8 @@ std::optional<StreamPermit> Session::permit_stream(const policy::Destination& de
     const auto verdict = policy::decide_stream(*rules->policy, destination, tls);
     std::string rule = verdict.rule ? verdict.rule->where.to_string() : std::string();
     if (verdict.allowed && gateway_.audit.healthy())
-        return StreamPermit{destination, tls, verdict.rule && verdict.rule->private_addresses, std::move(rule)};
+        return StreamPermit{destination, tls, verdict.rule && verdict.rule->private_addresses, std::move(rule),
+                            verdict.would_deny ? policy::describe(verdict, destination, nullptr) : std::string()};
     refuse(protocol, destination.host, policy::describe(verdict, destination, nullptr), std::move(rule));
     return std::nullopt;
 }
@@ -161,6 +162,7 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
     event.time = began_;
     event.decision = audit::Decision::allow;
     event.rule = permit->rule;
+    event.reason = permit->would_deny;
     event.client = client_address_;
     event.original_dst = original_;
     event.host = destination.host;
@@ -174,11 +176,18 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
         refuse(protocol, destination.host, socket.error().detail, permit->rule);
         co_return;
     }
+    if (const auto kind = net::private_peer(*socket)) {
+        event.private_address = true;
+        if (event.reason.empty() && !permit->private_addresses)
+            event.reason = destination.host + " has " + *kind + ", and the rule has no private = true";
+    }
+    event.would_deny = !event.reason.empty();
     net::Stream origin(std::move(*socket), lifeline);
     lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
     net::RelayCount bytes;
     const auto done = co_await net::relay(client_, origin, bytes);
-    event.reason = done ? "passed through" : "passed through, ended: " + done.error().detail;
+    if (!event.would_deny) event.reason = "passed through";
+    if (!done) event.reason += ", ended: " + done.error().detail;
     event.bytes = {bytes.from_client, bytes.from_origin};
     event.duration = since(began_steady_);
     if (!done) client_.reset();

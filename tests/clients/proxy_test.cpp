@@ -19,7 +19,7 @@ std::string policy(const StandIn& origin) {
 
 struct Client {
     std::string what, program;
-    std::string script;   ///< requests /echo and then /refused, prints statuses and bodies
+    std::string script;  ///< requests /echo and then /refused, prints statuses and bodies
 };
 
 // clang-format off
@@ -78,7 +78,7 @@ TEST_CASE("proxy: each client reaches through it what is allowed, and reads why 
     for (const auto& client : kClients) {
         CAPTURE(client.what);
         if (!has_program(client.program)) {
-            if (client.program == "java")   // scripts/setup does not install it
+            if (client.program == "java")  // scripts/setup does not install it
                 MESSAGE("skipped: ", client.what, " is not installed");
             else
                 skip(client.what + " is not installed");

@@ -40,7 +40,8 @@ WirePeer tunnel(SealedGateway& gateway, const std::string& host, std::uint16_t p
 }
 
 /// The same, and TLS; `server_name` "" sends none.
-WirePeer tls_tunnel(SealedGateway& gateway, const std::string& host, std::uint16_t port, const std::string& server_name) {
+WirePeer tls_tunnel(SealedGateway& gateway, const std::string& host, std::uint16_t port,
+                    const std::string& server_name) {
     auto client = tunnel(gateway, host, port);
     REQUIRE(client.start_tls(gateway.tls_client(server_name)) == "");
     return client;
@@ -84,7 +85,7 @@ TEST_CASE("proxy: TLS through CONNECT is intercepted: what is allowed arrives, w
     CHECK(refused.starts_with("HTTP/1.1 403 "));
     CHECK(holds(refused, "no rule allows GET /y on " + host));
     auto inner = tls_tunnel(*gateway, "api.test", origin.port(), "api.test");
-    inner.send(connect_head("other.test:443"));   // it is no proxy inside
+    inner.send(connect_head("other.test:443"));  // it is no proxy inside
     CHECK(inner.read_message().starts_with("HTTP/1.1 405 "));
     CHECK(origin.connections() == 1);
     const auto events = gateway->finish();
@@ -114,12 +115,12 @@ TEST_CASE("proxy: the inside is decided by what it proves, whatever name CONNECT
     CHECK(misdirected.read_message().starts_with("HTTP/1.1 421 "));
     CHECK(origin.connections() == 0);
 
-    auto elsewhere = tls_tunnel(*gateway, "evil.test", port, "api.test");   // reaches api.test all the same
+    auto elsewhere = tls_tunnel(*gateway, "evil.test", port, "api.test");  // reaches api.test all the same
     elsewhere.send(get("/", host));
     CHECK(elsewhere.read_message().starts_with("HTTP/1.1 200 "));
     auto unnamed = tunnel(*gateway, "api.test", port);
     auto ssl = gateway->tls_client("");
-    SSL_set1_host(ssl.get(), "api.test");   // without SNI the name of CONNECT counts
+    SSL_set1_host(ssl.get(), "api.test");  // without SNI the name of CONNECT counts
     REQUIRE(unnamed.start_tls(std::move(ssl)) == "");
     unnamed.send(get("/", host));
     CHECK(unnamed.read_message().starts_with("HTTP/1.1 200 "));
@@ -134,7 +135,7 @@ TEST_CASE("proxy: a hello that comes with the CONNECT is not lost") {
     auto client = proxy(*gateway);
     auto ssl = gateway->tls_client("api.test");
     client.send(connect_head(host) + hello_of(ssl.get()));
-    std::string answer(kEstablished.size(), '\0');   // and not a byte of what comes behind it
+    std::string answer(kEstablished.size(), '\0');  // and not a byte of what comes behind it
     REQUIRE(::recv(client.fd(), answer.data(), answer.size(), MSG_WAITALL) == ssize_t(answer.size()));
     CHECK(answer == kEstablished);
     REQUIRE(client.start_tls(std::move(ssl)) == "");
@@ -154,7 +155,7 @@ TEST_CASE("proxy: opaque bytes go by the name of CONNECT, all of them, in their 
     auto eager = proxy(*gateway);
     eager.send(connect_head(fmt::format("api.test:{}", origin.port())) + greeting);
     CHECK(eager.read_to_end() == kEstablished + "SSH-2.0-test\r\ndone");
-    auto waiting = tunnel(*gateway, gateway->lookup("api.test"), origin.port());   // by its virtual address
+    auto waiting = tunnel(*gateway, gateway->lookup("api.test"), origin.port());  // by its virtual address
     CHECK(waiting.read_until("\n") == "SSH-2.0-test\r\n");
     waiting.send(greeting);
     CHECK(waiting.read_to_end() == "done");
@@ -213,7 +214,7 @@ TEST_CASE("proxy: requests with a URL are judged one by one, for several hosts o
     CHECK(holds(client.read_message(), "\r\n\r\nGET /x/2 HTTP/1.1\r\n"));
     client.send(get("http://evil.test/", "evil.test"));
     CHECK(client.read_message().starts_with("HTTP/1.1 403 "));
-    client.send(connect_head(at_other) + get("/inside", at_other));   // and a tunnel at the end
+    client.send(connect_head(at_other) + get("/inside", at_other));  // and a tunnel at the end
     CHECK(client.read_until("\r\n\r\n") == kEstablished);
     CHECK(holds(client.read_message(), "\r\n\r\nGET /inside HTTP/1.1\r\n"));
     CHECK(api.connections() == 1);
@@ -238,7 +239,8 @@ TEST_CASE("proxy: a request that says two things, or not where it goes, is refus
         {get("http://" + at + "/", "api.test"), "400", "different authorities"},
         {get("http://api.test/", at), "421", "Host names port"},
         {"GET http://" + at + "/ HTTP/1.1\r\n\r\n", "400", "without Host"},
-        {"GET http://" + at + "/ HTTP/1.1\r\nHost: " + at + "\r\nHost: other.test\r\n\r\n", "400", "more than one Host"},
+        {"GET http://" + at + "/ HTTP/1.1\r\nHost: " + at + "\r\nHost: other.test\r\n\r\n", "400",
+         "more than one Host"},
         {get("http://user@" + at + "/", at), "400", ""},
         {get("http://" + at + ":1/", at), "400", ""},
         {get("http://api.test:0/", "api.test:0"), "400", "not a port"},
@@ -250,7 +252,7 @@ TEST_CASE("proxy: a request that says two things, or not where it goes, is refus
         {get("/http://" + at + "/", at), "400", "this port is a proxy"},
         {"OPTIONS * HTTP/1.1\r\nHost: " + at + "\r\n\r\n", "400", "this port is a proxy"},
         {"TRACE http://" + at + "/ HTTP/1.1\r\nHost: " + at + "\r\n\r\n", "405", "TRACE"},
-        {get("http://127.0.0.1:15080/", "127.0.0.1:15080"), "403", "loopback"},   // itself
+        {get("http://127.0.0.1:15080/", "127.0.0.1:15080"), "403", "loopback"},  // itself
     };
     for (const auto& row : rows) {
         CAPTURE(row.request);
@@ -290,11 +292,11 @@ TEST_CASE("proxy: a CONNECT that is refused ends the connection, and what came b
         {connect_head(":443"), "400", "not host:port"},
         {connect_head("2001:db8::1:443"), "400", "not host:port"},
         {connect_head("[2001:db8::1"), "400", "not host:port"},
-        {connect_head("2130706433:80"), "400", "not host:port"},   // 127.0.0.1 to some
+        {connect_head("2130706433:80"), "400", "not host:port"},  // 127.0.0.1 to some
         {connect_head("/"), "400", "not host:port"},
         {"CONNECT " + at + " HTTP/1.1\r\nHost: " + at + "\r\nHost: other.test\r\n\r\n", "400", "more than one Host"},
         {connect_head("mail.test:25"), "403", "no rule names mail.test:25"},
-        {connect_head("127.0.0.1:15080"), "403", "CONNECT 127.0.0.1:15080"},   // itself
+        {connect_head("127.0.0.1:15080"), "403", "CONNECT 127.0.0.1:15080"},  // itself
         {connect_head("[::1]:15080"), "403", "CONNECT [::1]:15080"},
     };
     for (const auto& row : rows) {
@@ -304,7 +306,8 @@ TEST_CASE("proxy: a CONNECT that is refused ends the connection, and what came b
         const auto all = client.read_to_end();
         CHECK(all.substr(9, 3) == row.status);
         CHECK(holds(all, row.says));
-        CHECK(all.find("HTTP/1.1 ", 9) == std::string::npos);   // one answer only
+        CHECK(all.find("HTTP/1.1 ", 9) == std::string::npos);  // one answer only
+        CHECK(holds(all, "\r\nConnection: close\r\n"));
         CHECK_FALSE(holds(all, "smuggled"));
     }
     CHECK(origin.connections() == 0);
@@ -313,16 +316,16 @@ TEST_CASE("proxy: a CONNECT that is refused ends the connection, and what came b
     for (const auto& event : events) CHECK(event["decision"] == "deny");
 }
 
-TEST_CASE("proxy: clients that are not exact are served where that is clear: no Host, the proxy's own, a default port") {
+TEST_CASE(
+    "proxy: clients that are not exact are served where that is clear: no Host, the proxy's own, a default port") {
     WireOrigin origin(echo), web(echo);
-    const auto gateway = SealedGateway::start(
-        allow("api.test", origin.port()) + "[[route]]\nhost = \"web.test\"\nto = \"http://127.0.0.1:" +
-            std::to_string(web.port()) + "\"\n[[allow]]\nhost = \"web.test\"\n",
-        kNames);
+    const auto gateway = SealedGateway::start(allow("api.test", origin.port()) +
+                                                  "[[route]]\nhost = \"web.test\"\nto = \"http://127.0.0.1:" +
+                                                  std::to_string(web.port()) + "\"\n[[allow]]\nhost = \"web.test\"\n",
+                                              kNames);
     if (!gateway) return;
     const auto at = fmt::format("api.test:{}", origin.port());
-    for (const std::string& head : {"CONNECT " + at + " HTTP/1.0\r\n\r\n",
-                                    "CONNECT " + at + " HTTP/1.1\r\n\r\n",
+    for (const std::string& head : {"CONNECT " + at + " HTTP/1.0\r\n\r\n", "CONNECT " + at + " HTTP/1.1\r\n\r\n",
                                     "CONNECT " + at + " HTTP/1.1\r\nHost: 127.0.0.1:15080\r\n\r\n",
                                     "CONNECT " + at + " HTTP/1.1\r\nHost: api.test\r\nContent-Length: 0\r\n\r\n"}) {
         auto client = proxy(*gateway);
@@ -338,6 +341,9 @@ TEST_CASE("proxy: clients that are not exact are served where that is clear: no 
     explicit_port.send(get("http://web.test:80/a", "web.test") + get("http://web.test/b", "web.test:80"));
     CHECK(holds(explicit_port.read_message(), "GET /a HTTP/1.1"));
     CHECK(holds(explicit_port.read_message(), "GET /b HTTP/1.1"));
+    explicit_port.send("garbage\r\n\r\n");
+    CHECK(explicit_port.read_message().starts_with("HTTP/1.1 400 "));
+    CHECK(gateway->finish().back()["host"] == "127.0.0.1");  // and not that of the request before
 }
 
 TEST_CASE("proxy: IPv6, as the way to it and as where to go") {
@@ -369,7 +375,7 @@ TEST_CASE("proxy: a head that is too long, too slow or not HTTP is answered and 
     auto silent = proxy(*gateway);
     auto slow = proxy(*gateway);
     slow.send("CONNECT api.test:443 HTTP/1.1\r\nHo");
-    auto mute = proxy(*gateway);   // a tunnel, and nothing in it
+    auto mute = proxy(*gateway);  // a tunnel, and nothing in it
     mute.send(connect_head("api.test:443"));
     auto half = proxy(*gateway);
     half.send(connect_head("api.test:443") + std::string("\x16\x03\x01\x02", 4));
@@ -378,7 +384,7 @@ TEST_CASE("proxy: a head that is too long, too slow or not HTTP is answered and 
     CHECK(longest.read_to_end().starts_with("HTTP/1.1 431 "));
     for (const std::string& bytes :
          {std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), hello_of(gateway->tls_client("api.test").get()),
-          std::string("\x05\x01\x00", 3) + "\r\n\r\n"}) {   // SOCKS
+          std::string("\x05\x01\x00", 3) + "\r\n\r\n"}) {  // SOCKS
         auto other = proxy(*gateway);
         other.send(bytes);
         CHECK(other.read_to_end().starts_with("HTTP/1.1 400 "));

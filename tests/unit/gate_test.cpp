@@ -121,7 +121,8 @@ TEST_CASE("gate: a table of requests on a TLS connection for api.test:443") {
         {get(), 0},
         {get("", "https://api.test/v1/x"), 0},
         {get("", "HTTPS://API.Test/v1/x"), 0},
-        {get("", "https://api.test:443/v1/x"), 400},  // Host names no port: two texts, so no one meaning
+        {get("", "https://api.test:443/v1/x"), 0},  // the default port, written out
+        {get("", "https://api.test:444/v1/x"), 400},
         {"GET /v1/x HTTP/1.1\r\nHost: API.TEST.\r\n\r\n", 0},
         {"GET /v1/x HTTP/1.1\r\nHost: api.test:443\r\n\r\n", 0},
         {"GET /v1/x HTTP/1.0\r\n\r\n", 0},
@@ -277,8 +278,8 @@ TEST_CASE("gate: a permit is judged again under other rules, as what it was give
 }
 
 TEST_CASE("gate: a stream is judged again under other rules") {
-    const StreamPermit ssh{{"git.test", 22}, false, false, ""};
-    const StreamPermit tls{{"git.test", 443}, true, true, ""};
+    const StreamPermit ssh{{"git.test", 22}, false, false, "", ""};
+    const StreamPermit tls{{"git.test", 443}, true, true, "", ""};
     const auto under = [](const std::string& toml, const StreamPermit& permit) {
         return objection(Rules{policy::policy_of(toml), nullptr}, permit).value_or("");
     };
