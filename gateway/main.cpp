@@ -10,6 +10,7 @@
 #include <map>
 
 #include "gateway/app/admin_commands.hpp"
+#include "gateway/app/doctor.hpp"
 #include "gateway/app/doorway_command.hpp"
 #include "gateway/app/gateway_command.hpp"
 #include "gateway/app/guard_command.hpp"
@@ -136,6 +137,8 @@ int dispatch(int argc, char** argv) {
     const auto* status = add_question("status", "Say what the gateway serves, and under which policy");
     const auto* reload = add_question("reload", "Make the gateway read its policy and secrets again");
 
+    auto* doctor = cli.add_subcommand("doctor", "Try, inside a sandbox, what would undo its guard; say what to change");
+
     try {
         cli.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -150,6 +153,7 @@ int dispatch(int argc, char** argv) {
         return 0;
     }
     if (*health && health_doorway) return app::doorway_health(*health_doorway);
+    if (*doctor) return app::doctor();
     for (const auto* question : {static_cast<const CLI::App*>(health), status, reload})
         if (*question) return app::ask_gateway(question->get_name(), admin);
     if (*check) return app::check(files);
