@@ -37,8 +37,7 @@ netfilter::SharedPlan plan_for_nobody() {
     plan.intercept = {
         .proxy_port = kInterceptPort, .dns_port = kDnsPort, .log_group = kLogGroup, .ipv6 = namespace_has_ipv6()};
     for (auto& uplink : uplinks()) plan.uplinks.push_back(std::move(uplink.name));
-    plan.uplink_mark = random_mark();
-    while (plan.loopback_mark == 0 || plan.loopback_mark == plan.uplink_mark) plan.loopback_mark = random_mark();
+    plan.mark = random_mark();
     return plan;
 }
 

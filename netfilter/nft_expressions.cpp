@@ -62,7 +62,9 @@ public:
             case Is::related:
                 return match_conntrack_bits(NFT_CT_STATE, state_bit(IP_CT_RELATED), NFT_CMP_NEQ);
             case Is::opening_tcp:
-                return match_opening_tcp();
+                return match_tcp_flags(TH_FIN | TH_SYN | TH_RST | TH_ACK, TH_SYN);
+            case Is::tcp_reset:
+                return match_tcp_flags(TH_RST, TH_RST);
             case Is::owned:
                 load_meta(NFT_META_SKUID);
                 return compare(kNobody, NFT_CMP_NEQ);
@@ -216,11 +218,11 @@ private:
         load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, offset, sizeof port);
         compare(htons(port));
     }
-    void match_opening_tcp() const {
+    void match_tcp_flags(std::uint8_t mask, std::uint8_t flags) const {
         (*this)(Protocol{IPPROTO_TCP});
         load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1);
-        keep_bits<std::uint8_t>(TH_FIN | TH_SYN | TH_RST | TH_ACK);
-        compare<std::uint8_t>(TH_SYN);
+        keep_bits(mask);
+        compare(flags);
     }
 
     nftnl_rule* rule_;

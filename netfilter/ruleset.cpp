@@ -60,6 +60,8 @@ const char* name(Is match) {
             return "ct state related";
         case Is::opening_tcp:
             return "tcp flags & (fin | syn | rst | ack) == syn";
+        case Is::tcp_reset:
+            return "tcp flags & rst == rst";
         case Is::owned:
             return "meta skuid != 4294967295";
     }

@@ -21,15 +21,17 @@ constexpr SourceIpv4 kFromDockersResolver{{127, 0, 0, 11}};
 void let_answers_out(const SharedPlan& plan, std::vector<Rule>& rules) {
     for (const auto port : plan.published)
         rules.push_back(
-            {SourcePort{IPPROTO_TCP, port}, Is::established, Is::reply, SetMark{plan.uplink_mark}, Verdict::accept});
+            {SourcePort{IPPROTO_TCP, port}, Is::established, Is::reply, SetMark{plan.mark}, Verdict::accept});
 }
 
 // What a packet socket injects into `lo` comes from or goes to another address; what programs send each other does
-// not. The answers of redirected connections come back with the address that the client dialled.
+// not. The answers of redirected connections come back with the address that the client dialled, and so
+// do the resets of connections that are refused; those of the gateway's own connections are not among them.
 Chain arrival_chain() {
     return {"arrival",
             Base{ChainType::filter, Hook::prerouting, -150, Policy::accept},
             {{Is::from_loopback, Is::redirected, Is::reply, Verdict::accept},
+             {Is::from_loopback, Is::tcp_reset, Is::reply, ConnectionMark{0}, Verdict::accept},
              {Is::from_loopback, Is::foreign_source, Verdict::drop},
              {Is::from_loopback, Is::foreign_destination, Verdict::drop}}};
 }
@@ -52,12 +54,12 @@ Chain divert_chain(const SharedPlan& plan) {
 Chain output_chain(const SharedPlan& plan) {
     Chain chain{"output", Base{ChainType::filter, Hook::output, 0, Policy::drop}, {}};
     chain.rules.push_back({Is::owned, Goto{"programs"}});
-    chain.rules.push_back({kOpenedByGateway, Is::original, SetMark{plan.uplink_mark}, Verdict::accept});
+    chain.rules.push_back({kOpenedByGateway, Is::original, SetMark{plan.mark}, Verdict::accept});
     let_answers_out(plan, chain.rules);
     for (const auto type :
          std::initializer_list<std::uint8_t>{ND_ROUTER_SOLICIT, ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT})
-        chain.rules.push_back({NeighbourDiscovery{type}, SetMark{plan.uplink_mark}, Verdict::accept});
-    chain.rules.push_back({Is::local_destination, SetMark{plan.loopback_mark}, Verdict::accept});
+        chain.rules.push_back({NeighbourDiscovery{type}, SetMark{plan.mark}, Verdict::accept});
+    chain.rules.push_back({Is::local_destination, Verdict::accept});
     return chain;
 }
 
@@ -74,17 +76,20 @@ Chain programs_chain(const SharedPlan& plan) {
     refuse(chain.rules, "direct", {kToDockersResolver}, group, Reject::admin_prohibited);
     refuse(chain.rules, "direct", {DestinationPort{IPPROTO_TCP, plan.intercept.proxy_port}, Is::not_redirected}, group,
            Reject::tcp_reset);
-    chain.rules.push_back({Is::local_destination, SetMark{plan.loopback_mark}, Verdict::accept});
+    chain.rules.push_back({Is::local_destination, Verdict::accept});
     let_answers_out(plan, chain.rules);
     refuse_all(chain.rules, group);
     return chain;
 }
 
-// Only what the gateway opens is marked as its connection, not what it answers: those are the sandbox's.
+// Only what the gateway opens is marked as its connection, not what it answers: those are the sandbox's. What stays
+// here gets no mark, since any program can see the mark of what it receives (SO_ATTACH_FILTER).
 Chain gateway_chain(const SharedPlan& plan) {
     return {"gateway",
             {},
-            {{Is::original, SetConnectionMark{kOpenedByGateway.value}}, {SetMark{plan.uplink_mark}, Verdict::accept}}};
+            {{Is::original, SetConnectionMark{kOpenedByGateway.value}},
+             {Is::local_destination, Verdict::accept},
+             {SetMark{plan.mark}, Verdict::accept}}};
 }
 
 Chain input_chain(const SharedPlan& plan) {
@@ -106,25 +111,19 @@ Chain input_chain(const SharedPlan& plan) {
 Chain departure_chain(const SharedPlan& plan) {
     return {"departure",
             Base{ChainType::filter, Hook::postrouting, 0, Policy::drop},
-            {{Is::to_loopback, Verdict::accept}, {Mark{plan.uplink_mark}, Verdict::accept}}};
+            {{Is::to_loopback, Verdict::accept}, {Mark{plan.mark}, Verdict::accept}}};
 }
 
-/// What leaves a device, from packet sockets as well. The mark is cleared, so that no tap can read it.
-Chain egress_chain(std::string name, std::vector<std::string> devices, std::vector<Rule> rules,
-                   std::initializer_list<std::uint32_t> marks) {
-    for (const auto mark : marks) rules.push_back({Mark{mark}, SetMark{0}, Verdict::accept});
-    return {std::move(name), Base{ChainType::filter, Hook::egress, 0, Policy::drop, std::move(devices)},
-            std::move(rules)};
-}
-
+// What leaves a device, from packet sockets as well. Address resolution is the kernel's; a frame that only claims to be
+// such comes from a packet socket. The mark is cleared, so that no tap can read it.
 Table device_table(const SharedPlan& plan) {
     Table table{Family::netdev, "sallyport", {}};
-    table.chains.push_back(egress_chain("loopback", {"lo"}, {}, {plan.loopback_mark, plan.uplink_mark}));
-    // Address resolution is the kernel's; a frame that only claims to be such comes from a packet socket.
     if (!plan.uplinks.empty())
-        table.chains.push_back(egress_chain("uplinks", plan.uplinks,
-                                            {{Is::arp, Is::owned, Verdict::drop}, {Is::arp, Verdict::accept}},
-                                            {plan.uplink_mark}));
+        table.chains.push_back({"uplinks",
+                                Base{ChainType::filter, Hook::egress, 0, Policy::drop, plan.uplinks},
+                                {{Is::arp, Is::owned, Verdict::drop},
+                                 {Is::arp, Verdict::accept},
+                                 {Mark{plan.mark}, SetMark{0}, Verdict::accept}}});
     return table;
 }
 

@@ -16,10 +16,9 @@ struct SharedPlan {
     std::vector<Statement> gateway;  ///< a packet of a program is the gateway's if one of them matches; none: nobody's
     std::vector<std::uint16_t> published;  ///< TCP ports of this namespace that may be connected to from outside
     std::vector<std::string> uplinks;      ///< every interface but `lo`
-    /// Given to a packet that may leave, or stay on `lo`, and taken off on its device. Random and new each time, since
-    /// a packet socket with CAP_NET_RAW can mark its frames; both differ from each other and from 0.
-    std::uint32_t uplink_mark = 0;
-    std::uint32_t loopback_mark = 0;
+    /// Given to a packet that may leave, and taken off on its device. Random and new each time, not 0: a packet socket
+    /// with CAP_NET_RAW can give its frames any mark.
+    std::uint32_t mark = 0;
 };
 
 /// What tells the gateway apart when it runs in the cgroup (v2) of that id: at whatever depth the cgroup is, and

@@ -26,7 +26,8 @@ enum class Is {
     established,  ///< both directions have been seen
     related,      ///< an ICMP error about a connection that is known
     opening_tcp,  ///< of the flags FIN, SYN, RST, ACK only SYN is set
-    owned,        ///< by a socket that a program holds: neither the kernel's own nor of a closed one
+    tcp_reset,
+    owned,  ///< by a socket that a program holds: neither the kernel's own nor of a closed one
 };
 
 struct Protocol {

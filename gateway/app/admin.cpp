@@ -21,8 +21,8 @@
 #include <filesystem>
 #include <list>
 
+#include "container/doorway_client.hpp"
 #include "gateway/app/status_text.hpp"
-#include "gateway/app/unix_address.hpp"
 #include "gateway/base/startup_error.hpp"
 
 namespace sallyport::app {
@@ -65,23 +65,11 @@ void clear_place(const sockaddr_un& address, const std::string& path) {
     if (::unlink(path.c_str()) != 0) throw system_error("the old admin socket " + path + " cannot be removed", errno);
 }
 
-void make_directory_of(const std::string& path) {
+void make_directory_of(const std::string& path, uid_t owner) {
     const auto directory = std::filesystem::path(path).parent_path();
-    if (directory.empty() || ::mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST) return;
-    throw system_error("the folder of the admin socket " + path + " cannot be made", errno);
-}
-
-UniqueFd listen_at(const std::string& path) {
-    const auto address = unix_address(path);
-    make_directory_of(path);
-    clear_place(address, path);
-    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd) throw system_error("socket", errno);
-    ::fchmod(fd.get(), 0600);   // before bind(2), which gives the file this mode: it is at no moment open to others
-    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        ::listen(fd.get(), static_cast<int>(kMaxConnections)) != 0)
-        throw system_error("the admin socket " + path + " cannot be made", errno);
-    return fd;
+    if (directory.empty() || (::mkdir(directory.c_str(), 0700) != 0 && errno == EEXIST)) return;
+    if (::chown(directory.c_str(), owner, static_cast<gid_t>(-1)) != 0)
+        throw system_error("the folder of the admin socket " + path + " cannot be made", errno);
 }
 
 struct Answer {
@@ -90,6 +78,20 @@ struct Answer {
 };
 
 }  // namespace
+
+UniqueFd open_admin_socket(const std::string& path, uid_t owner) {
+    const auto address = container::unix_address(path);
+    make_directory_of(path, owner);
+    clear_place(address, path);
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd) throw system_error("socket", errno);
+    ::fchmod(fd.get(), 0600);   // before bind(2), which gives the file this mode: it is at no moment open to others
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+        ::lchown(path.c_str(), owner, static_cast<gid_t>(-1)) != 0 ||
+        ::listen(fd.get(), static_cast<int>(kMaxConnections)) != 0)
+        throw system_error("the admin socket " + path + " cannot be made", errno);
+    return fd;
+}
 
 struct Admin::State {
     using Ptr = std::shared_ptr<State>;
@@ -129,8 +131,8 @@ struct Admin::State {
         Answer answer{1, "the reload takes too long: the policy in use stays until it is done\n"};
         if (!outcome->reload) co_return answer;
         if (outcome->reload->mistakes.empty())
-            answer = {0, fmt::format("{} was read again; {} connections ended\n", state->reloader.policy_file(),
-                                     outcome->reload->ended)};
+            answer = {0, fmt::format("{} was read again; {} connections ended{}\n", state->reloader.policy_file(),
+                                     outcome->reload->ended, state->reloader.restart_note())};
         else
             answer.text = outcome->reload->mistakes + "\n";
         co_return answer;
@@ -183,10 +185,10 @@ struct Admin::State {
     }
 };
 
-Admin::Admin(asio::io_context& io, const std::string& path, Reloader& reloader, const audit::Audit& audit,
+Admin::Admin(asio::io_context& io, UniqueFd admin_socket, Reloader& reloader, const audit::Audit& audit,
              std::function<Serving()> serving)
     : state_(std::make_shared<State>(State{stream_protocol::acceptor(io), reloader, audit, std::move(serving)})) {
-    state_->acceptor.assign(stream_protocol(), listen_at(path).release());
+    state_->acceptor.assign(stream_protocol(), admin_socket.release());
     asio::co_spawn(io, State::accept_connections(state_), asio::detached);
 }
 

@@ -9,7 +9,7 @@
 #include <charconv>
 #include <cstdio>
 
-#include "gateway/app/unix_address.hpp"
+#include "container/doorway_client.hpp"
 #include "gateway/base/startup_error.hpp"
 #include "gateway/base/unique_fd.hpp"
 
@@ -24,7 +24,7 @@ UniqueFd connect_to(const std::string& path) {
     if (!fd) throw system_error("socket", errno);
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
     ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
-    const auto address = unix_address(path);
+    const auto address = container::unix_address(path);
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
     if (errno == EACCES) throw StartupError(path + " belongs to another user: ask as that user, or as root");
     throw system_error("no gateway answers at " + path + " (--admin names another place)", errno);

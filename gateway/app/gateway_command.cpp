@@ -1,11 +1,11 @@
-// The order of the start: the rules, so that whatever goes wrong finds the sandbox closed; what may need a privilege first (the authority's key, the trust folder, the log, ports); then
-// we become the user that we serve as, without any; only then the secrets, so that a reload, which reads them again as
-// that user, can read what the start could.
+// The order of the start: the rules, so that whatever goes wrong finds the sandbox closed; what may need a privilege
+// (the authority's key, the trust folder, the log, ports, the admin socket); then we become the user that we serve as,
+// without any; only then the secrets, so that a reload, which reads them again as that user, can read what the start
+// could.
 #include "gateway/app/gateway_command.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
@@ -70,27 +70,21 @@ struct Prepared {
     tls::Authority authority;
     ProxyOptions proxy;
     UniqueFd log;
+    UniqueFd admin;
+    Report report;
     container::GatewaySockets shared;       ///< of the shared form
     std::vector<UniqueFd> published;        ///< of the sealed form
 };
 
-/// The socket is made as the gateway's user.
-void make_admin_directory(const std::string& socket, const container::Account& account) {
-    const auto directory = std::filesystem::path(socket).parent_path();
-    if (directory.empty() || ::mkdir(directory.c_str(), 0755) != 0) return;   // there, or the socket's own error says it
-    if (account.is_other_user() && ::chown(directory.c_str(), account.uid, account.gid) != 0)
-        throw system_error("cannot give " + directory.string() + " to " + account.name, errno);
-}
-
 Prepared prepare(const GatewayOptions& options) {
     if (options.guard) guard({options.policy_file, options.exempt == "user", options.user});
-    auto policy = load_policy_file(options.policy_file);
+    auto policy = load_policy_file(options.policy_file, options.mode);
     const auto account = options.user ? container::account_of(*options.user) : container::Account{};
-    make_admin_directory(options.admin, account);
     auto authority = tls::Authority::load_or_create(state_of(options));
     if (options.trust_directory)
         container::write_trust_directory(*options.trust_directory, authority.certificate_pem());
     auto log = options.audit_file ? audit::open_log(*options.audit_file) : UniqueFd();
+    Report report(options.report, options.mode);
     auto proxy = proxy_options(options);
     container::GatewaySockets shared;
     std::vector<UniqueFd> published;
@@ -98,10 +92,11 @@ Prepared prepare(const GatewayOptions& options) {
         published = open_published_ports(policy->publications());
     else
         shared = container::open_shared_sockets();
+    auto admin = open_admin_socket(options.admin, options.user ? account.uid : ::geteuid());
     container::give_up_privileges(account);
     require_readable_policy(options.policy_file);
     return {std::move(policy), std::move(authority), std::move(proxy), std::move(log),
-            std::move(shared), std::move(published)};
+            std::move(admin), std::move(report), std::move(shared), std::move(published)};
 }
 
 /// Until those that were ended have recorded it.
@@ -112,15 +107,18 @@ void drain(asio::io_context& io, const std::function<std::size_t()>& left) {
 }
 
 /// Without destructors: some session may not have ended, and refers to what they would take away.
-[[noreturn]] void finish(std::optional<audit::Audit>& audit) {
+[[noreturn]] void finish(const Report& report, std::optional<audit::Audit>& audit) {
+    const bool denied = report.print(*audit);
     audit.reset();   // the log is on disk
-    std::_Exit(0);
+    std::_Exit(denied ? kDeniedStatus : 0);
 }
 
 }  // namespace
 
 void gateway(const GatewayOptions& options) {
     auto prepared = prepare(options);
+    const Report& report = prepared.report;
+    report.announce();
     harden();
     session::LiveRules rules({prepared.policy, std::make_shared<secrets::Store>(prepared.policy)});
     ::signal(SIGPIPE, SIG_IGN);
@@ -128,14 +126,15 @@ void gateway(const GatewayOptions& options) {
     asio::signal_set signals(io, SIGTERM, SIGINT);
     signals.async_wait([&io](const boost::system::error_code&, int) { io.stop(); });
     std::optional<audit::Audit> audit(std::in_place, options.audit_file.value_or(""), std::move(prepared.log));
-    Reloader reloader(io, rules, *audit, {options.policy_file});
     const auto make_proxy = [&](container::GatewaySockets sockets) {
         return std::make_unique<Proxy>(io, rules, prepared.authority, *audit, std::move(sockets), prepared.proxy);
     };
+    Reloader reloader(io, rules, *audit, {options.policy_file});
+    reloader.reload_on_hangup();
     if (options.doorway) {
         Publisher publisher(io, *options.doorway, *audit, prepared.policy->publications(), std::move(prepared.published));
         DoorwayLink link(io, *options.doorway, make_proxy, [&publisher] { publisher.end_all("the doorway has gone"); });
-        const Admin admin(io, options.admin, reloader, *audit, [&] {
+        const Admin admin(io, std::move(prepared.admin), reloader, *audit, [&] {
             return Serving{"sealed", link.sessions() + publisher.connections(), link.problem()};
         });
         link.start();
@@ -143,15 +142,15 @@ void gateway(const GatewayOptions& options) {
         link.stop();
         publisher.stop(kEnded);
         drain(io, [&] { return link.sessions() + publisher.connections(); });
-        finish(audit);
+        finish(report, audit);
     }
     const auto proxy = make_proxy(std::move(prepared.shared));
-    const Admin admin(io, options.admin, reloader, *audit, [&] { return Serving{"shared", proxy->sessions()}; });
+    const Admin admin(io, std::move(prepared.admin), reloader, *audit, [&] { return Serving{"shared", proxy->sessions()}; });
     fmt::print(stderr, "sallyport: serving the network namespace that we share\n");
     io.run();
     proxy->stop(kEnded);
     drain(io, [&] { return proxy->sessions(); });
-    finish(audit);
+    finish(report, audit);
 }
 
 }  // namespace sallyport::app

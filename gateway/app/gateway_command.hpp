@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/app/admin_commands.hpp"
+#include "gateway/app/report.hpp"
 
 namespace sallyport::app {
 
@@ -21,6 +22,8 @@ struct GatewayOptions {
     std::optional<std::string> origin_ca; ///< trusted for origins, beside the system's
     std::string admin = kAdminSocket;
     std::vector<std::string> name_servers;
+    policy::Mode mode = policy::Mode::enforce;
+    ReportOptions report;
 };
 
 /// Until SIGTERM or SIGINT; ends the process. Throws StartupError when something is missing.

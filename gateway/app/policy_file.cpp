@@ -15,9 +15,11 @@ namespace {
 constexpr std::size_t kMaxPolicyBytes = 4 * 1024 * 1024;
 constexpr std::string_view kDefaultFile = "sallyport.toml";
 
-std::string read_policy(const std::string& path) {
+std::string read_policy(const std::string& path, policy::Mode mode) {
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file && errno == ENOENT && path == kDefaultFile)
+    const bool no_default_file = !file && errno == ENOENT && path == kDefaultFile;
+    if (no_default_file && mode == policy::Mode::audit) return {};
+    if (no_default_file)
         throw StartupError(
             "there is no sallyport.toml here. It says what may leave the sandbox; to begin with, for example:\n"
             "  echo 'use = [\"claude-code\", \"npm-install\", \"github-read\"]' > sallyport.toml\n"
@@ -37,10 +39,13 @@ std::string read_policy(const std::string& path) {
 
 }  // namespace
 
-std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path) { return load_policy_file(path, path); }
+std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path, policy::Mode mode) {
+    return load_policy_file(path, path, mode);
+}
 
-std::shared_ptr<const policy::Policy> load_policy_file(const std::string& name, const std::string& path) {
-    auto loaded = policy::load(read_policy(path), name);
+std::shared_ptr<const policy::Policy> load_policy_file(const std::string& name, const std::string& path,
+                                                       policy::Mode mode) {
+    auto loaded = policy::load(read_policy(path, mode), name, mode);
     if (auto* policy = std::get_if<std::shared_ptr<const policy::Policy>>(&loaded)) return std::move(*policy);
     std::string all;
     for (const auto& mistake : std::get<std::vector<policy::Mistake>>(loaded)) {

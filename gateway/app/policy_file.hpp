@@ -9,8 +9,10 @@
 namespace sallyport::app {
 
 /// Throws StartupError: the file cannot be read, or the list of all its mistakes, one a line.
-std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path);
+/// In audit mode the default file may be missing: the policy is empty then.
+std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path,
+                                                       policy::Mode mode = policy::Mode::enforce);
 /// The same for a file called `name` that is to be read from `path`.
-std::shared_ptr<const policy::Policy> load_policy_file(const std::string& name, const std::string& path);
+std::shared_ptr<const policy::Policy> load_policy_file(const std::string& name, const std::string& path, policy::Mode mode);
 
 }  // namespace sallyport::app

@@ -1,5 +1,8 @@
 #include "gateway/app/proxy.hpp"
 
+#include "gateway/session/proxy_session.hpp"
+#include "gateway/session/session.hpp"
+
 namespace sallyport::app {
 namespace {
 
@@ -21,17 +24,20 @@ Proxy::Proxy(boost::asio::io_context& io, session::LiveRules& rules, const tls::
       client_tls_(options.trusted_pem),
       watchdog_(io.get_executor()),
       resolver_(io.get_executor(), options.name_servers),
+      dialler_(resolver_, rules.current()->policy->mode() == policy::Mode::audit),
       gateway_{rules, server_tls_, leaves_, *addresses_, dialler_, pool_, watchdog_, audit, options.limits} {
-    listen(io, std::move(sockets.tcp4));
-    listen(io, std::move(sockets.tcp6));
+    listen(io, std::move(sockets.tcp4), session::serve_redirected);
+    listen(io, std::move(sockets.tcp6), session::serve_redirected);
+    listen(io, std::move(sockets.proxy4), session::serve_proxied);
+    listen(io, std::move(sockets.proxy6), session::serve_proxied);
     dns_ = std::make_unique<dns::Server>(io, dns_sockets(sockets), addresses_, [&rules] { return rules.current()->policy; },
                                          [this](const dns::DeniedName& name) { record_denied(name); }, dns::Server::Limits{});
     if (sockets.packet_log) packets_ = std::make_unique<PacketAudit>(io, std::move(sockets.packet_log), audit);
 }
 
-void Proxy::listen(boost::asio::io_context& io, UniqueFd socket) {
+void Proxy::listen(boost::asio::io_context& io, UniqueFd socket, session::Listener::Serve serve) {
     if (!socket) return;
-    listeners_.emplace_back(io, gateway_, std::move(socket), sessions_).start();
+    listeners_.emplace_back(io, gateway_, std::move(socket), sessions_, serve).start();
 }
 
 void Proxy::record_denied(const dns::DeniedName& name) {
@@ -39,6 +45,7 @@ void Proxy::record_denied(const dns::DeniedName& name) {
     event.name = name.name;
     event.type = name.type;
     event.reason = name.why;
+    event.would_deny = name.would_deny;
     audit_.record(std::move(event));
 }
 

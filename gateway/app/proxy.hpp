@@ -32,7 +32,7 @@ public:
     std::size_t sessions() const { return sessions_; }
 
 private:
-    void listen(boost::asio::io_context&, UniqueFd);
+    void listen(boost::asio::io_context&, UniqueFd, session::Listener::Serve);
     void record_denied(const dns::DeniedName&);
 
     audit::Audit& audit_;
@@ -42,7 +42,7 @@ private:
     tls::ClientContext client_tls_;
     net::Watchdog watchdog_;
     net::Resolver resolver_;
-    net::Dialler dialler_{resolver_};
+    net::Dialler dialler_;
     http::OriginPool pool_{dialler_, client_tls_};
     session::Gateway gateway_;
     std::size_t sessions_ = 0;

@@ -32,6 +32,7 @@ public:
     Worker(const ReloadOptions& options, const session::Rules& rules, Post post)
         : options_(options),
           path_(options.read_from.empty() ? options.policy_file : options.read_from),
+          mode_(rules.policy->mode()),
           post_(std::move(post)),
           secrets_(rules.secrets) {
         watch(mark_of(path_), *rules.policy);
@@ -95,7 +96,7 @@ private:
             // Looked at before it is read: what changes meanwhile is seen at the next look.
             const auto mark = seen_[path_] = mark_of(path_);
             check_identity(mark);
-            const auto policy = load_policy_file(options_.policy_file, path_);
+            const auto policy = load_policy_file(options_.policy_file, path_, mode_);
             watch(mark, *policy);
             loaded.rules = {policy, std::make_shared<const secrets::Store>(policy, *secrets_, reread)};
             secrets_ = loaded.rules.secrets;
@@ -123,6 +124,7 @@ private:
 
     const ReloadOptions& options_;
     const std::string path_;
+    const policy::Mode mode_;
     const Post post_;
     // The thread's own:
     std::shared_ptr<const secrets::Store> secrets_;
@@ -138,7 +140,7 @@ private:
 };
 
 Reloader::Reloader(boost::asio::io_context& io, session::LiveRules& rules, audit::Audit& audit, ReloadOptions options)
-    : rules_(rules), audit_(audit), options_(std::move(options)), alive_(this, [](Reloader*) {}) {
+    : rules_(rules), audit_(audit), options_(std::move(options)), published_(rules.current()->policy->publications()), hangups_(io), alive_(this, [](Reloader*) {}) {
     const auto post = [&io, weak = std::weak_ptr(alive_)](Loaded loaded) {
         boost::asio::post(io, [weak, loaded = std::move(loaded)]() mutable {
             if (const auto self = weak.lock()) self->take_over(std::move(loaded));
@@ -151,6 +153,27 @@ Reloader::~Reloader() = default;
 
 void Reloader::reload(Done done) { worker_->request(std::move(done)); }
 
+/// What a reload cannot change, since it is set up once; for those who are told of it.
+std::string Reloader::restart_note() const {
+    const auto& now = rules_.current()->policy->publications();
+    const bool same = std::equal(now.begin(), now.end(), published_.begin(), published_.end(),
+                                 [](const auto& a, const auto& b) { return a.same_ports(b); });
+    return same ? "" : "; [[publish]] has changed: that counts after a restart";
+}
+
+void Reloader::reload_on_hangup() {
+    hangups_.add(SIGHUP);
+    wait_for_hangup();
+}
+
+void Reloader::wait_for_hangup() {
+    hangups_.async_wait([this](const boost::system::error_code& ec, int) {
+        if (ec) return;
+        reload();
+        wait_for_hangup();
+    });
+}
+
 void Reloader::take_over(Loaded loaded) {
     last_ = {std::chrono::system_clock::now(), std::move(loaded.mistakes), 0};
     audit::PolicyEvent event;
@@ -162,8 +185,8 @@ void Reloader::take_over(Loaded loaded) {
         event.replaced = true;
         event.ended = last_.ended;
         if (!options_.quiet)
-            fmt::print(stderr, "sallyport: {} was read again: {} rules, {} secrets; {} connections ended\n",
-                       options_.policy_file, policy->rules().size(), policy->secrets().size(), last_.ended);
+            fmt::print(stderr, "sallyport: {} was read again: {} rules, {} secrets; {} connections ended{}\n",
+                       options_.policy_file, policy->rules().size(), policy->secrets().size(), last_.ended, restart_note());
     } else {
         event.reason = last_.mistakes.substr(0, last_.mistakes.find('\n'));
         const auto more = std::count(last_.mistakes.begin(), last_.mistakes.end(), '\n');

@@ -8,17 +8,19 @@
 //   LiveRules rules({policy, store});             // loaded by load_policy_file() and secrets::Store
 //   Proxy proxy(io, rules, ...);                  // as many as there are doorways in its life
 //   Reloader reloader(io, rules, audit, {policy_file});
-//   Admin admin(io, admin_path, reloader, audit, [&] { return Serving{...}; });
-//   on SIGHUP: reloader.reload();
+//   Admin admin(io, open_admin_socket(path), reloader, audit, [&] { return Serving{...}; });
+//   reloader.reload_on_hangup();
 //
 // Its thread has the user, capabilities and seccomp filter of the moment that it was made: make it after the last
 // change of those.
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "gateway/audit/audit.hpp"
 #include "gateway/session/live_rules.hpp"
@@ -55,6 +57,9 @@ public:
     /// io_context's thread.
     void reload(Done done = {});
 
+    /// From now on SIGHUP is reload().
+    void reload_on_hangup();
+
     // On the io_context's thread:
     const std::string& policy_file() const { return options_.policy_file; }
     const session::Rules& rules() const { return *rules_.current(); }
@@ -62,15 +67,20 @@ public:
     std::chrono::system_clock::time_point loaded_at() const { return loaded_at_; }
     /// The last one; mistakes are empty when it went well or there was none.
     const Reload& last() const { return last_; }
+    /// Empty, or a clause that says what of the rules in use counts only after a restart.
+    std::string restart_note() const;
 
 private:
     class Worker;
     struct Loaded;
     void take_over(Loaded);
+    void wait_for_hangup();
 
     session::LiveRules& rules_;
     audit::Audit& audit_;
     const ReloadOptions options_;
+    const std::vector<policy::Publication> published_;   ///< at the start
+    boost::asio::signal_set hangups_;
     std::chrono::system_clock::time_point loaded_at_ = std::chrono::system_clock::now();
     Reload last_{loaded_at_, {}, 0};
     std::shared_ptr<Reloader> alive_;   ///< owns nothing; gone when we are

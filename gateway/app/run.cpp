@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
@@ -41,6 +42,8 @@ std::vector<container::HiddenPath> hidden_paths(const RunOptions& options, const
     std::error_code ignored;
     if (options.audit_file && std::filesystem::is_regular_file(*options.audit_file, ignored))
         hidden.push_back({*options.audit_file, {}});
+    const auto& summary = options.report.markdown_file;
+    if (summary && std::filesystem::is_regular_file(*summary, ignored)) hidden.push_back({*summary, {}});
     if (std::filesystem::is_regular_file(options.policy_file, ignored))
         hidden.push_back({options.policy_file, container::read_file(options.policy_file).value_or("")});
     for (const auto& secret : policy.secrets())
@@ -53,6 +56,10 @@ container::GuardedSpec guarded_spec(const RunOptions& options, const policy::Pol
     container::GuardedSpec spec;
     spec.command = options.command;
     spec.environment = secrets::without_sources(own_environment(), policy.secrets());
+    // Whoever can write there before us could open a comment or a code block that swallows our table.
+    if (options.report.markdown_file)
+        std::erase_if(spec.environment,
+                      [](const std::string& entry) { return entry.starts_with("GITHUB_STEP_SUMMARY="); });
     spec.ca_certificate = ca_pem;
     spec.hidden = hidden_paths(options, policy, state);
     return spec;
@@ -69,9 +76,9 @@ void withhold_variables(container::GuardedCommand& command, const secrets::Store
 /// The policy's changes are read from the file that was there at the start, by its descriptor: COMMAND cannot write to
 /// that one, since it is covered, but can to one that an editor puts in its place. Open it after the sandbox's first
 /// process was made, which must not have a copy.
-UniqueFd open_policy(const std::string& file) {
+UniqueFd open_policy(const std::string& file, policy::Mode mode) {
     UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!fd) throw system_error(file, errno);
+    if (!fd && !(mode == policy::Mode::audit && errno == ENOENT)) throw system_error(file, errno);
     return fd;
 }
 
@@ -92,29 +99,36 @@ void serve(boost::asio::io_context& io, Proxy& proxy, container::GuardedCommand&
 }  // namespace
 
 void run(const RunOptions& options) {
-    const auto policy = load_policy_file(options.policy_file);
-    if (!policy->publications().empty() && !options.quiet)
+    const auto policy = load_policy_file(options.policy_file, options.mode);
+    if (!policy->publications().empty() && !options.report.quiet)
         fmt::print(stderr, "sallyport: {}: [[publish]] does nothing here, only in the forms for containers\n",
                    policy->publications().front().where.to_string());
     const auto state = state_directory();
     if (options.audit_file) audit::open_log(*options.audit_file);  // only what exists can be covered
+    if (options.report.markdown_file) audit::open_log(*options.report.markdown_file);
     // The sandbox's first process is a copy of this one: it starts before there is any secret to copy.
     const auto ca_pem = tls::Authority::load_or_create(state).certificate_pem();
     auto command = container::GuardedCommand::start(guarded_spec(options, *policy, state, ca_pem));
     harden();
+    const Report report(options.report, options.mode);  // not earlier: the first process must not have a copy
+    report.announce();
     const auto authority = tls::Authority::load_or_create(state);
     session::LiveRules rules({policy, std::make_shared<secrets::Store>(policy)});
-    withhold_variables(command, *rules.current()->secrets, options.quiet);
+    withhold_variables(command, *rules.current()->secrets, options.report.quiet);
     std::optional<audit::Audit> audit(options.audit_file);
     boost::asio::io_context io(1);
     Proxy proxy(io, rules, authority, *audit, command.take_sockets());
-    const auto policy_fd = open_policy(options.policy_file);
-    const auto read_from = "/proc/self/fd/" + std::to_string(policy_fd.get());
-    const Reloader reloader(io, rules, *audit, {options.policy_file, read_from, true, options.quiet});
+    const auto policy_fd = open_policy(options.policy_file, options.mode);
+    std::optional<Reloader> reloader;
+    if (policy_fd) {
+        const auto read_from = "/proc/self/fd/" + std::to_string(policy_fd.get());
+        reloader.emplace(io, rules, *audit, ReloadOptions{options.policy_file, read_from, true, options.report.quiet});
+    }
     serve(io, proxy, command);
     const int status = command.finish();
-    if (!options.quiet) fmt::print(stderr, "{}", audit->summary());
+    const bool denied = report.print(*audit);
     audit.reset();   // the log is on disk
+    if (denied && WIFEXITED(status) && WEXITSTATUS(status) == 0) std::_Exit(kDeniedStatus);
     end_like(status);
 }
 

@@ -5,12 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "gateway/app/report.hpp"
+
 namespace sallyport::app {
 
 struct RunOptions {
     std::string policy_file = "sallyport.toml";
     std::optional<std::string> audit_file;
-    bool quiet = false;
+    policy::Mode mode = policy::Mode::enforce;
+    ReportOptions report;
     std::vector<std::string> command;
 };
 

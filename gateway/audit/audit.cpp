@@ -70,6 +70,7 @@ Audit::~Audit() {
 void Audit::record(Event event) {
     std::unique_lock lock(mutex_);
     summary_.add(event);
+    ledger_.add(event);
     if (!file_) return;
     room_.wait(lock, [this] { return waiting_.size() < kMaxWaiting; });
     waiting_.push_back(std::move(event));
@@ -80,6 +81,11 @@ void Audit::record(Event event) {
 std::string Audit::summary() const {
     const std::lock_guard lock(mutex_);
     return summary_.render();
+}
+
+Ledger Audit::ledger() const {
+    const std::lock_guard lock(mutex_);
+    return ledger_;
 }
 
 Totals Audit::totals() const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gateway/audit/events.hpp"
+#include "gateway/audit/ledger.hpp"
 #include "gateway/audit/summary.hpp"
 #include "gateway/base/unique_fd.hpp"
 
@@ -38,6 +39,7 @@ public:
     bool healthy() const { return healthy_; }
     /// See Summary::render.
     std::string summary() const;
+    Ledger ledger() const;
     Totals totals() const;
 
 private:
@@ -54,6 +56,7 @@ private:
     std::vector<Event> waiting_;
     bool ending_ = false;
     Summary summary_;
+    Ledger ledger_;
     std::thread writer_;  ///< last: starts when all else is there
 };
 

@@ -15,12 +15,14 @@ void write_subject(JsonLine& line, const char* event, const Subject& subject) {
     line.text("time", format_time(subject.time))
         .text("event", event)
         .text("decision", subject.decision == Decision::allow ? "allow" : "deny")
+        .flag("would_deny", subject.would_deny)
         .optional_text("rule", subject.rule)
         .optional_text("reason", subject.reason)
         .text("client", subject.client.to_string())
         .text("original_dst", subject.original_dst.to_string())
         .optional_text("host", subject.host)
-        .number("port", subject.port);
+        .number("port", subject.port)
+        .flag("private_address", subject.private_address);
 }
 
 void write_traffic(JsonLine& line, const Traffic& bytes, std::chrono::milliseconds duration) {
@@ -44,7 +46,8 @@ void write(JsonLine& line, const ConnectionEvent& event) {
 void write(JsonLine& line, const NameEvent& event) {
     line.text("time", format_time(event.time))
         .text("event", "name")
-        .text("decision", "deny")
+        .text("decision", event.would_deny ? "allow" : "deny")
+        .flag("would_deny", event.would_deny)
         .text("name", event.name)
         .number("type", event.type)
         .text("reason", event.reason);

@@ -28,6 +28,8 @@ struct Traffic {
 struct Subject {
     Time time = std::chrono::system_clock::now();
     Decision decision = Decision::deny;
+    bool would_deny = false;  ///< audit mode: allowed all the same; `reason` says why it would be denied
+    bool private_address = false;  ///< the origin has one: a rule for it needs private = true
     std::string rule;    ///< "file:line" of the rule that decided; empty: none did
     std::string reason;  ///< one sentence
     ClientAddr client;
@@ -55,11 +57,12 @@ struct ConnectionEvent : Subject {
     std::chrono::milliseconds duration{0};
 };
 
-/// A name that the DNS server did not resolve.
+/// A name that the DNS server did not resolve, or in enforce mode would not.
 struct NameEvent {
     Time time = std::chrono::system_clock::now();
     std::string name;
     std::uint16_t type = 0;  ///< DNS record type number
+    bool would_deny = false;  ///< audit mode: resolved all the same
     std::string reason;
 };
 

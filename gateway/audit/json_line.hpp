@@ -24,6 +24,8 @@ public:
     JsonLine& optional_text(std::string_view key, std::string_view value);
     JsonLine& number(std::string_view key, std::uint64_t value);
     JsonLine& boolean(std::string_view key, bool value);
+    /// Leaves false out.
+    JsonLine& flag(std::string_view key, bool value) { return value ? boolean(key, true) : *this; }
     JsonLine& texts(std::string_view key, const std::vector<std::string>& values);
 
     /// The object and a line feed.

@@ -87,6 +87,7 @@ void Summary::add(const Event& event) {
 
 void Summary::count(const Subject& subject) {
     const std::string host = subject.host.empty() ? subject.original_dst.to_string() : subject.host;
+    if (subject.would_deny) would_deny_.add(host, 1, subject.reason);
     if (subject.decision == Decision::allow)
         allowed_.add(host, 1);
     else
@@ -103,7 +104,7 @@ void Summary::count(const ConnectionEvent& event) {
 }
 
 void Summary::count(const NameEvent& event) {
-    names_.add(event.name, 1);
+    if (!event.would_deny) names_.add(event.name, 1);
 }
 
 void Summary::count(const PacketEvent& event) {
@@ -113,10 +114,12 @@ void Summary::count(const PacketEvent& event) {
 std::string Summary::render() const {
     std::string out = "sallyport: " + counted(allowed_.total(), "request", "requests") + " allowed" +
                       in_brackets(allowed_) + ", " + std::to_string(refused_.total()) + " refused";
+    if (would_deny_.total() > 0) out += ", " + std::to_string(would_deny_.total()) + " of the allowed would be denied";
     if (names_.total() > 0) out += ", " + counted(names_.total(), "name", "names") + " not resolved";
     if (packets_.total() > 0) out += ", " + counted(packets_.total(), "packet", "packets") + " rejected";
     out += "\n";
     list(out, "ALARM", alarms_);
+    list(out, "would deny", would_deny_);
     list(out, "refused", refused_);
     list(out, "not resolved", names_);
     list(out, "rejected", packets_);

@@ -59,6 +59,7 @@ private:
 
     Tally allowed_;
     Tally refused_;
+    Tally would_deny_;
     Tally names_;
     Tally packets_;
     Tally alarms_;

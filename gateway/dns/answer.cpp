@@ -22,6 +22,7 @@ constexpr std::string_view kReverseZone = ".in-addr.arpa";
 struct Outcome {
     DnsReply reply;
     std::string denied_because;  ///< empty: not denied
+    bool would_deny = false;
 };
 
 Outcome bare(DnsRcode rcode) {
@@ -41,13 +42,13 @@ Outcome denied(DnsRcode rcode, std::string why) {
     reply.rcode = rcode;
     if (rcode != DnsRcode::server_failure) reply.negative_ttl = kNegativeTtl;
     reply.error = wire::DnsExtendedError{kBlocked, why};
-    return {std::move(reply), std::move(why)};
+    return {std::move(reply), std::move(why), false};
 }
 
 Outcome record(std::uint16_t type, std::vector<std::uint8_t> data) {
     DnsReply reply;
     reply.answers.push_back({type, kTtl, std::move(data)});
-    return {std::move(reply), ""};
+    return {std::move(reply), "", false};
 }
 
 Outcome address_record(const IpAddress& address) {
@@ -101,7 +102,14 @@ Outcome answer_name(const policy::Policy& policy, VirtualAddresses& addresses, c
     const auto host = policy::canonical_host(name);
     if (!host) return denied(DnsRcode::no_such_name, name + " is not a host name");
     if (IpAddress::parse(*host)) return denied(DnsRcode::no_such_name, name + " is an address, not a name");
-    if (policy::may_resolve(policy, *host)) return answer_allowed(addresses, *host, type);
+    const auto resolution = policy::resolution(policy, *host);
+    if (resolution != policy::Resolution::no) {
+        auto outcome = answer_allowed(addresses, *host, type);
+        if (resolution == policy::Resolution::yes || !outcome.denied_because.empty()) return outcome;
+        outcome.denied_because = "no rule allows " + *host;
+        outcome.would_deny = true;
+        return outcome;
+    }
     if (policy.has_allowed_descendant(*host))
         return denied(DnsRcode::no_error, "no rule allows " + *host + ", only names below it");
     return denied(DnsRcode::no_such_name, "no rule allows " + *host);
@@ -128,7 +136,7 @@ Answer answer(const policy::Policy& policy, VirtualAddresses& addresses, std::sp
     const std::size_t limit = transport == Transport::udp ? wire::dns_udp_limit(question) : 0xffff;
     Answer result{wire::encode_dns_reply(question, outcome.reply, limit), {}};
     if (!outcome.denied_because.empty())
-        result.denied = DeniedName{std::move(name), question.type, std::move(outcome.denied_because)};
+        result.denied = DeniedName{std::move(name), question.type, std::move(outcome.denied_because), outcome.would_deny};
     return result;
 }
 

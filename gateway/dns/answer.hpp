@@ -16,11 +16,13 @@
 
 namespace sallyport::dns {
 
-/// A question that got no address because of the policy. `name` is printable ASCII, lower case.
+/// A question that got no address because of the policy, or in audit mode would have got none (`would_deny`).
+/// `name` is printable ASCII, lower case.
 struct DeniedName {
     std::string name;
     std::uint16_t type = 0;
     std::string why;
+    bool would_deny = false;
 };
 
 enum class Transport { udp, tcp };

@@ -82,6 +82,15 @@ Task<typename Http1Reader<is_request>::Head> Http1Reader<is_request>::read_head(
 }
 
 template <bool is_request>
+std::string Http1Reader<is_request>::take_buffered_input() {
+    buffer_.consume(std::exchange(used_, 0));
+    std::string bytes(buffer_.data());
+    buffer_.consume(bytes.size());
+    buffer_.release_if_empty();
+    return bytes;
+}
+
+template <bool is_request>
 Result<std::span<const std::string_view>> Http1Reader<is_request>::buffered_body() {
     std::span<const std::string_view> none;
     if (parser_->done()) return none;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "gateway/net/stream.hpp"
@@ -55,6 +56,8 @@ public:
     wire::Fields& trailers() { return parser_->trailers(); }
     /// Bytes came that are no part of the messages read so far.
     bool has_buffered_input() const { return buffer_.data().size() > used_; }
+    /// Those bytes, for whoever reads the stream from here on.
+    std::string take_buffered_input();
 
 private:
     net::Task<void> fill();

@@ -90,6 +90,10 @@ std::optional<std::string_view> private_reason(const IpAddress& address, const A
     return std::nullopt;
 }
 
+bool is_local_network(const IpAddress& address, const AddressSet& own) {
+    return address.is_v4() && private_reason(address) == kPrivate && !own.contains(address);
+}
+
 Result<AddressSet> own_addresses() {
     ifaddrs* list = nullptr;
     if (getifaddrs(&list) != 0)

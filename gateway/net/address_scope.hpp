@@ -18,6 +18,10 @@ using AddressSet = std::unordered_set<IpAddress>;
 /// and closed laboratories use them as stand-ins.
 std::optional<std::string_view> private_reason(const IpAddress&, const AddressSet& own = {});
 
+/// True for the IPv4 networks that an organisation numbers itself (RFC 1918), unless it is one of `own`: what an audit
+/// run may reach unasked. Loopback and link-local are not, nor is fc00::/7, where clouds have their metadata, too.
+bool is_local_network(const IpAddress&, const AddressSet& own = {});
+
 /// The addresses of all interfaces, by getifaddrs(3). They change; ask again now and then.
 Result<AddressSet> own_addresses();
 

@@ -111,8 +111,9 @@ Result<std::vector<IpAddress>> permitted_addresses(const std::string& host, cons
     std::vector<IpAddress> good;
     std::string refusal;
     for (const auto& address : addresses) {
-        const auto reason =
-            rules.private_addresses ? std::nullopt : private_reason(address, rules.own ? *rules.own : kNone);
+        const auto& own = rules.own ? *rules.own : kNone;
+        const bool any = rules.private_addresses || (rules.local_networks && is_local_network(address, own));
+        const auto reason = any ? std::nullopt : private_reason(address, own);
         if (!reason)
             good.push_back(address);
         else if (refusal.empty() && host == address.to_string())

@@ -19,6 +19,7 @@ namespace sallyport::net {
 struct DialRules {
     bool private_addresses = false;         ///< the rule says private = true: any address will do
     std::shared_ptr<const AddressSet> own;  ///< addresses of this machine, refused like private ones; may be null
+    bool local_networks = false;            ///< is_local_network() will do too, whatever the rule says: audit mode
 };
 
 /// Those of the addresses of `host` that may be dialled, in their order; ErrorKind::refused when that is none. Pure.

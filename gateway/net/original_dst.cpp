@@ -11,19 +11,19 @@ namespace {
 
 constexpr int kOriginalDst = 80;   // SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST; their headers clash with the C library's
 
-Result<Endpoint> local_endpoint(int fd) {
+}  // namespace
+
+Result<OriginalDst> local_address(int fd) {
     sockaddr_storage storage{};
     socklen_t length = sizeof storage;
     if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0)
         return Error{ErrorKind::io, std::strerror(errno)};
-    if (const auto endpoint = Endpoint::from_sockaddr(storage)) return *endpoint;
+    if (const auto endpoint = Endpoint::from_sockaddr(storage)) return OriginalDst{*endpoint};
     return Error{ErrorKind::refused, "not an internet connection"};
 }
 
-}  // namespace
-
 Result<OriginalDst> original_destination(int fd) {
-    const auto local = local_endpoint(fd);
+    const auto local = local_address(fd);
     if (!local) return local.error();
     sockaddr_storage storage{};
     socklen_t length = sizeof storage;
@@ -33,7 +33,7 @@ Result<OriginalDst> original_destination(int fd) {
         return Error{ErrorKind::refused, std::string("no original destination: ") + std::strerror(errno)};
     const auto original = Endpoint::from_sockaddr(storage);
     if (!original) return Error{ErrorKind::refused, "no original destination"};
-    if (*original == *local) return Error{ErrorKind::refused, "dialled the gateway itself"};
+    if (*original == static_cast<const Endpoint&>(*local)) return Error{ErrorKind::refused, "dialled the gateway itself"};
     return OriginalDst{*original};
 }
 

@@ -10,6 +10,9 @@ namespace sallyport::net {
 /// redirected (its destination is the listener itself) is ErrorKind::refused: nothing falls back to a guess.
 Result<OriginalDst> original_destination(int fd);
 
+/// Our end of a connected socket: what the client dialled where nothing was redirected.
+Result<OriginalDst> local_address(int fd);
+
 /// The other end of a connected socket.
 Result<ClientAddr> client_address(int fd);
 

@@ -45,6 +45,12 @@ void Stream::set_lifeline(Lifeline* lifeline) {
     if (lifeline_) lifeline_->attach(*this);
 }
 
+void Stream::replay(std::string bytes) {
+    bytes.append(replay_, replayed_);   // of an earlier call
+    replay_ = std::move(bytes);
+    replayed_ = 0;
+}
+
 void Stream::cancel() {
     boost::system::error_code ignored;
     socket_.cancel(ignored);

@@ -37,7 +37,7 @@ public:
     Stream& operator=(const Stream&) = delete;
 
     /// Bytes that were read before and shall be read again first (the client's hello).
-    void replay(std::string bytes) { replay_ = std::move(bytes); }
+    void replay(std::string bytes);
 
     /// Performs the handshake as `ssl` was set up for (server or client). The stream is under TLS afterwards.
     Task<void> handshake(tls::SslPtr ssl);

@@ -98,9 +98,14 @@ void prefer(const Rule*& chosen, const Rule* candidate) {
     if (!chosen || (candidate->private_addresses && !chosen->private_addresses)) chosen = candidate;
 }
 
-}  // namespace
+/// The one place where the mode of the policy counts.
+Verdict in_mode(const Policy& policy, Verdict verdict) {
+    if (policy.mode() == Mode::enforce || verdict.allowed) return verdict;
+    verdict.allowed = verdict.would_deny = true;
+    return verdict;
+}
 
-Verdict decide_request(const Policy& policy, const Destination& to, const RequestFacts& facts) {
+Verdict enforced_request(const Policy& policy, const Destination& to, const RequestFacts& facts) {
     const auto rules = policy.rules_for(to.host);
     Request request(facts);
     const Rule* allow = nullptr;
@@ -118,7 +123,7 @@ Verdict decide_request(const Policy& policy, const Destination& to, const Reques
     return {false, named ? Reason::no_rule_for_request : Reason::no_rule, nullptr};
 }
 
-Verdict decide_stream(const Policy& policy, const Destination& to, bool tls) {
+Verdict enforced_stream(const Policy& policy, const Destination& to, bool tls) {
     const auto rules = policy.rules_for(to.host);
     const Rule* conditional_deny = nullptr;
     const Rule* allow = nullptr;
@@ -140,13 +145,29 @@ Verdict decide_stream(const Policy& policy, const Destination& to, bool tls) {
     return {false, Reason::no_rule, nullptr};
 }
 
-bool may_resolve(const Policy& policy, std::string_view canonical_name) {
+}  // namespace
+
+Verdict decide_request(const Policy& policy, const Destination& to, const RequestFacts& facts) {
+    return in_mode(policy, enforced_request(policy, to, facts));
+}
+
+Verdict decide_stream(const Policy& policy, const Destination& to, bool tls) {
+    const auto verdict = enforced_stream(policy, to, tls);
+    // TLS that is not to be passed through is intercepted instead; other bytes on 80 and 443 no rule can allow.
+    const bool no_denial = tls || to.port == 80 || to.port == 443;
+    return no_denial ? verdict : in_mode(policy, verdict);
+}
+
+Resolution resolution(const Policy& policy, std::string_view canonical_name) {
     const auto rules = policy.rules_for(canonical_name);
     const auto whole_host = [](const Rule* rule) {
         return rule->action == Action::deny && rule->ports.empty() && !rule->needs_request();
     };
-    return std::any_of(rules.begin(), rules.end(), [](const Rule* rule) { return rule->action == Action::allow; }) &&
-           std::none_of(rules.begin(), rules.end(), whole_host);
+    const bool allowed =
+        std::any_of(rules.begin(), rules.end(), [](const Rule* rule) { return rule->action == Action::allow; }) &&
+        std::none_of(rules.begin(), rules.end(), whole_host);
+    if (allowed) return Resolution::yes;
+    return policy.mode() == Mode::audit ? Resolution::only_in_audit : Resolution::no;
 }
 
 }  // namespace sallyport::policy

@@ -24,10 +24,12 @@ enum class Reason {
 
 /// `rule` is the line that decided: the allow (the first that matches, but one with private = true before others), or
 /// the deny; null when nothing matched. Valid as long as the policy.
+/// `would_deny`: allowed only because the policy's mode is audit; reason and rule are those of the denial.
 struct Verdict {
     bool allowed = false;
     Reason reason = Reason::no_rule;
     const Rule* rule = nullptr;
+    bool would_deny = false;
 };
 
 struct RequestFacts {
@@ -47,9 +49,11 @@ Verdict decide_request(const Policy&, const Destination&, const RequestFacts&);
 /// `needs_request` carries the deny or the allow rule that could only be judged with a request.
 Verdict decide_stream(const Policy&, const Destination&, bool tls);
 
-/// True when a DNS question for this name gets an address: some allow rule names it on some port, and no deny rule
-/// takes the whole host away.
-bool may_resolve(const Policy&, std::string_view canonical_name);
+enum class Resolution { no, only_in_audit, yes };
+
+/// Whether a DNS question for this name gets an address: `yes` when some allow rule names it on some port, and no deny
+/// rule takes the whole host away.
+Resolution resolution(const Policy&, std::string_view canonical_name);
 
 /// One sentence for people: "no rule allows POST /gists on api.github.com:443". `rule` positions included. Printable
 /// ASCII of bounded length, whatever the client sent. `request` is null for a stream.

@@ -19,13 +19,13 @@ std::string preset_names() {
 /// Gathers a file and the presets that it uses.
 class Loader {
 public:
-    LoadResult load(std::string_view text, const std::string& file) {
+    LoadResult load(std::string_view text, const std::string& file, Mode mode) {
         read_file(text, file);
         check_together(rules_, secrets_, routes_, mistakes_);
         check_publications(publications_, mistakes_);
         if (!mistakes_.empty()) return std::move(mistakes_).sorted();
         return std::make_shared<const Policy>(std::move(rules_), std::move(secrets_), std::move(routes_),
-                                              std::move(publications_));
+                                              std::move(publications_), mode);
     }
 
 private:
@@ -76,8 +76,8 @@ private:
 
 }  // namespace
 
-LoadResult load(std::string_view text, const std::string& file) {
-    return Loader().load(text, file);
+LoadResult load(std::string_view text, const std::string& file, Mode mode) {
+    return Loader().load(text, file, mode);
 }
 
 }  // namespace sallyport::policy

@@ -24,6 +24,6 @@ struct Mistake {
 using LoadResult = std::variant<std::shared_ptr<const Policy>, std::vector<Mistake>>;
 
 /// `file` is the name used in positions; relative paths in the text are taken from its folder. Reads no file.
-LoadResult load(std::string_view text, const std::string& file);
+LoadResult load(std::string_view text, const std::string& file, Mode mode = Mode::enforce);
 
 }  // namespace sallyport::policy

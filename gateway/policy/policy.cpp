@@ -70,11 +70,12 @@ struct Policy::Index {
 };
 
 Policy::Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes,
-               std::vector<Publication> publications)
+               std::vector<Publication> publications, Mode mode)
     : rules_(std::move(rules)),
       secrets_(std::move(secrets)),
       routes_(std::move(routes)),
-      publications_(std::move(publications)) {
+      publications_(std::move(publications)),
+      mode_(mode) {
     auto index = std::make_shared<Index>();
     for (std::size_t i = 0; i < rules_.size(); ++i) {
         for (const HostPattern& host : rules_[i].hosts)
@@ -88,7 +89,7 @@ Policy::Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::ve
 }
 
 bool Policy::allows_port(std::uint16_t port) const {
-    return index_->allowed_ports.contains(port);
+    return mode_ == Mode::audit || index_->allowed_ports.contains(port);
 }
 
 const Route* Policy::route_for(std::string_view host) const {

@@ -27,6 +27,10 @@ struct SourcePosition {
 
 enum class Action { allow, deny };
 
+/// What becomes of what the policy denies. `audit`: it is let through where some rule could let it through, and the
+/// verdict says so (Verdict::would_deny). What no rule can allow stays refused.
+enum class Mode { enforce, audit };
+
 /// One `key = "value"` of a rule's `query` table; `*` in the value matches any run of characters. In an allow rule
 /// the key must be there exactly once; in a deny rule one occurrence that matches is enough.
 struct QueryPattern {
@@ -90,19 +94,23 @@ struct Publication {
     std::uint16_t port = 0;    ///< in the sandbox, on its loopback address
     std::uint16_t listen = 0;  ///< on the gateway
     SourcePosition where;
+
+    bool same_ports(const Publication& other) const { return port == other.port && listen == other.listen; }
 };
 
 /// Immutable once built; shared between threads as shared_ptr<const Policy>.
 class Policy {
 public:
     Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes,
-           std::vector<Publication> publications = {});
+           std::vector<Publication> publications = {}, Mode mode = Mode::enforce);
 
+    Mode mode() const { return mode_; }
     const std::vector<Rule>& rules() const { return rules_; }
     const std::vector<SecretRule>& secrets() const { return secrets_; }
     const std::vector<Publication>& publications() const { return publications_; }
     const Route* route_for(std::string_view host) const;
-    /// False when no rule allows anything on this port, whatever the host; 80 and 443 always may carry something.
+    /// False when no rule allows anything on this port, whatever the host; 80 and 443 always may carry something, and in
+    /// audit mode every port may.
     bool allows_port(std::uint16_t port) const;
 
     /// Rules whose host pattern matches `host` (canonical name or address text), in file order.
@@ -118,6 +126,7 @@ private:
     std::vector<SecretRule> secrets_;
     std::vector<Route> routes_;
     std::vector<Publication> publications_;
+    Mode mode_;
     /// Built once and shared by copies: it holds positions in the lists above, not addresses.
     struct Index;
     std::shared_ptr<const Index> index_;

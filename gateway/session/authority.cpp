@@ -1,6 +1,8 @@
 #include "gateway/session/authority.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 
 #include "gateway/policy/host_pattern.hpp"
 
@@ -11,6 +13,35 @@ Error malformed(std::string detail) { return {ErrorKind::malformed, std::move(de
 
 bool is_port(std::string_view text) {
     return !text.empty() && text.size() <= 5 && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+struct Url {
+    std::string_view scheme, authority, rest;
+};
+
+std::optional<Url> absolute_form(std::string_view target) {
+    const auto scheme_end = target.find("://");
+    if (scheme_end == std::string_view::npos) return std::nullopt;
+    const auto begin = scheme_end + 3;
+    const auto end = std::min(target.find_first_of("/?#", begin), target.size());
+    return Url{target.substr(0, scheme_end), target.substr(begin, end - begin), target.substr(end)};
+}
+
+/// 1 to 65535.
+std::optional<std::uint16_t> port_number(std::string_view digits) {
+    std::uint16_t port = 0;
+    const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    if (failed != std::errc{} || end != digits.data() + digits.size() || port == 0) return std::nullopt;
+    return port;
+}
+
+Result<policy::Destination> connect_destination(const wire::RequestHead& head) {
+    const auto target = parse_authority(head.target);
+    const auto port = target ? port_number(target->port_text) : std::nullopt;
+    if (!port) return malformed("the target of CONNECT is not host:port");
+    // Behind it the tunnel begins: a body would be its first bytes to one reader and not to another.
+    if (head.body.kind != wire::Framing::none) return malformed("CONNECT with a body");
+    return policy::Destination{target->host, *port};
 }
 
 }  // namespace
@@ -33,25 +64,44 @@ Result<Authority> parse_authority(std::string_view text) {
 Result<Authority> take_authority(wire::RequestHead& head, std::string_view scheme, const std::string& fallback) {
     const auto host = wire::find(head.fields, "Host");
     if (!host && head.minor_version > 0) return malformed("a request without Host");
-    auto authority = parse_authority(host ? *host : std::string_view(fallback));
+    Result<Authority> authority = Authority{fallback, {}};
+    if (host) authority = parse_authority(*host);
     if (!authority) return authority;
 
     if (head.target.starts_with('/') || head.target == "*") return authority;
     // absolute-form: the same authority once more
-    const std::string_view target = head.target;
-    const auto scheme_end = target.find("://");
-    if (scheme_end == std::string_view::npos || !wire::equal_ignoring_case(target.substr(0, scheme_end), scheme))
+    const auto url = absolute_form(head.target);
+    if (!url || !wire::equal_ignoring_case(url->scheme, scheme))
         return malformed("a request target that is neither a path nor a URL of this connection's scheme");
-    const auto begin = scheme_end + 3;
-    const auto end = std::min(target.find_first_of("/?#", begin), target.size());
-    const auto named = parse_authority(target.substr(begin, end - begin));
+    const auto named = parse_authority(url->authority);
     if (!named) return named;
-    if (named->host != authority->host || (!named->port_text.empty() && named->port_text != authority->port_text))
+    if (!host) authority = *named;
+    const auto port_of = [&](const Authority& a) -> std::string_view {
+        if (!a.port_text.empty()) return a.port_text;
+        return scheme == "https" ? "443" : "80";
+    };
+    if (named->host != authority->host || (!named->port_text.empty() && port_of(*named) != port_of(*authority)))
         return malformed("the request target and Host name different authorities");
-    std::string origin_form(target.substr(end));
+    if (authority->port_text.empty()) authority->port_text = named->port_text;
+    std::string origin_form(url->rest);
     if (!origin_form.starts_with('/')) origin_form.insert(0, "/");
     head.target = std::move(origin_form);
     return authority;
+}
+
+Result<policy::Destination> proxy_destination(const wire::RequestHead& head) {
+    if (head.method == "CONNECT") return connect_destination(head);
+    const auto url = absolute_form(head.target);
+    if (!url || head.target.starts_with('/'))
+        return malformed("this port is a proxy: it takes CONNECT host:port and http:// URLs, not a path alone");
+    if (wire::equal_ignoring_case(url->scheme, "https"))
+        return malformed("an https:// URL is asked for in the clear: through a proxy it takes CONNECT");
+    if (!wire::equal_ignoring_case(url->scheme, "http")) return malformed("a URL that is not of HTTP");
+    auto authority = parse_authority(url->authority);
+    if (!authority) return authority.error();
+    const auto port = port_number(authority->port_text.empty() ? "80" : authority->port_text);
+    if (!port) return malformed("the port of the URL is not a port number");
+    return policy::Destination{std::move(authority->host), *port};
 }
 
 }  // namespace sallyport::session

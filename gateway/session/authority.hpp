@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "gateway/base/result.hpp"
+#include "gateway/policy/decide.hpp"
 #include "gateway/wire/http1_message.hpp"
 
 namespace sallyport::session {
@@ -22,5 +23,10 @@ Result<Authority> parse_authority(std::string_view text);
 /// `scheme` is the connection's, "http" or "https". `fallback` stands for a missing Host in HTTP/1.0.
 /// Errors are ErrorKind::malformed.
 Result<Authority> take_authority(wire::RequestHead& head, std::string_view scheme, const std::string& fallback);
+
+/// Whom a request to the explicit proxy is for: the target of CONNECT (RFC 9112, section 3.2.3), or that of a request
+/// with an absolute http:// URL, whose Host take_authority() compares. That of CONNECT means nothing: it goes nowhere,
+/// and Node sends the proxy's own. Errors are ErrorKind::malformed.
+Result<policy::Destination> proxy_destination(const wire::RequestHead& head);
 
 }  // namespace sallyport::session

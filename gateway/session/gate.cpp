@@ -109,6 +109,7 @@ private:
         const auto verdict = policy::decide_request(*rules_.policy, destination_, facts);
         methods_.emplace_back(method);
         if (!rule_) rule_ = verdict.rule;   // that of the method itself, whatever it is overridden with
+        if (verdict.would_deny && would_deny_.empty()) would_deny_ = policy::describe(verdict, destination_, &facts);
         if (verdict.allowed) return std::nullopt;
         auto r = refusal(403, policy::describe(verdict, destination_, &facts));
         if (verdict.rule) r.rule = verdict.rule->where.to_string();
@@ -141,7 +142,8 @@ private:
     Permit permit() {
         Permit p;
         p.destination = destination_;
-        p.rule = rule_->where.to_string();
+        if (rule_) p.rule = rule_->where.to_string();
+        p.would_deny = std::move(would_deny_);
         p.secrets = std::move(secrets_);
         p.target = head_.target;
         const auto way = way_to(*rules_.policy, destination_, facts_.tls, rule_);
@@ -166,6 +168,7 @@ private:
     Destination destination_;
     std::optional<policy::Target> target_;
     const policy::Rule* rule_ = nullptr;
+    std::string would_deny_;
     std::vector<std::string> methods_;
     std::vector<std::string> secrets_;
 };

@@ -35,7 +35,8 @@ struct Permit {
     policy::Destination origin;        ///< where to dial: the destination, or its route
     bool origin_tls = false;
     bool private_addresses = false;
-    std::string rule;                  ///< "file:line"
+    std::string rule;                  ///< "file:line"; empty: no rule matched, see would_deny
+    std::string would_deny;            ///< not empty: allowed only because the mode is audit; why it would be refused
     std::vector<std::string> secrets;  ///< by name
     std::string target;                ///< as decided on, for the audit log
     // What it was decided on besides, to be judged again:
@@ -49,7 +50,8 @@ struct StreamPermit {
     policy::Destination destination;
     bool tls = false;
     bool private_addresses = false;
-    std::string rule;   ///< "file:line"
+    std::string rule;         ///< "file:line"; empty: none matched
+    std::string would_deny;   ///< as in Permit
 };
 
 struct Refusal {

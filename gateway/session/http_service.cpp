@@ -26,16 +26,23 @@ HttpService::HttpService(Gateway& gateway, net::Stream& client, ConnectionFacts 
       reader_(client) {}
 
 awaitable<void> HttpService::run() {
-    auto& lifeline = client_.lifeline();
-    for (;;) {
-        lifeline.expect_within(gateway_.limits.keep_alive, "idle between requests");
-        if (const auto begins = co_await reader_.wait_message(); !begins) co_return;
-        request_began_ = net::Clock::now();
-        lifeline.expect_within(gateway_.limits.head, "the head of a request");
-        auto head = co_await reader_.read_head();
-        if (!head) co_return co_await refuse_unreadable(head.error());
-        if (!co_await serve(std::move(*head))) co_return;
+    for (bool more = true; more;) {
+        auto head = co_await next(gateway_.limits.keep_alive);
+        if (!head) co_return;
+        more = co_await serve(std::move(*head));
     }
+}
+
+awaitable<std::optional<wire::RequestHead>> HttpService::next(std::chrono::seconds idle) {
+    auto& lifeline = client_.lifeline();
+    lifeline.expect_within(idle, "idle between requests");
+    if (const auto begins = co_await reader_.wait_message(); !begins) co_return std::nullopt;
+    request_began_ = net::Clock::now();
+    lifeline.expect_within(gateway_.limits.head, "the head of a request");
+    auto head = co_await reader_.read_head();
+    if (head) co_return std::move(*head);
+    co_await refuse_unreadable(head.error());
+    co_return std::nullopt;
 }
 
 awaitable<bool> HttpService::serve(wire::RequestHead head) {
@@ -54,6 +61,7 @@ awaitable<bool> HttpService::serve(wire::RequestHead head) {
     const Passage passage(gateway_.rules, client_.lifeline(), [&permit](const Rules& rules) { return objection(rules, permit); });
     auto outcome = co_await forward(permit, head);
     event.bytes = {outcome.request_bytes, outcome.response_bytes};
+    note_audit_mode(permit, event);
     if (outcome.reached) event.secrets = permit.secrets;
     if (auto failed = failure(permit, method, outcome)) {
         const bool went_out = outcome.reached && client_.lifeline().ended();   // before the policy changed
@@ -62,7 +70,8 @@ awaitable<bool> HttpService::serve(wire::RequestHead head) {
     }
     event.decision = audit::Decision::allow;
     event.rule = permit.rule;
-    event.reason = outcome.error ? "allowed, ended: " + outcome.error->detail : "allowed";
+    if (!event.would_deny) event.reason = "allowed";
+    if (outcome.error) event.reason += ", ended: " + outcome.error->detail;
     event.host = permit.destination.host;
     event.method = method;
     event.path = permit.target;
@@ -99,6 +108,7 @@ awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire
     auto& lifeline = client_.lifeline();
     const http::OriginKey key{permit.origin.host, permit.origin.port, permit.origin_tls, permit.private_addresses};
     http::ExchangeOutcome outcome;
+    private_origin_.reset();
     for (const bool fresh : {false, true}) {
         lifeline.expect_within(gateway_.limits.connect, "connecting to the origin");
         auto origin = co_await gateway_.origins.acquire(key, lifeline, fresh);
@@ -106,6 +116,7 @@ awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire
             outcome.error = origin.error();
             co_return outcome;
         }
+        private_origin_ = net::private_peer((*origin)->stream.socket());
         lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
         lifeline.watch_client(&client_);
         http::Exchange exchange(client_, reader_, **origin, head);
@@ -119,12 +130,18 @@ awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire
     co_return outcome;
 }
 
+awaitable<bool> HttpService::refuse(Refusal refusal, const wire::RequestHead& head) {
+    auto event = new_event();
+    co_return co_await refuse(std::move(refusal), accepts_json(head.fields), head, std::move(event));
+}
+
 awaitable<bool> HttpService::refuse(Refusal refusal, bool json, const wire::RequestHead& head, audit::RequestEvent event) {
     // What is left of the request's body is not worth reading: the connection ends.
     const bool close = !head.keep_alive || head.minor_version == 0 || head.body.kind != wire::Framing::none ||
                        client_.lifeline().ended();
+    event.would_deny = event.would_deny && event.decision == audit::Decision::allow;
     event.rule = refusal.rule;
-    event.reason = refusal.why;
+    event.reason = event.would_deny ? event.reason + ", ended: " + refusal.why : refusal.why;
     event.host = refusal.destination.host;
     event.port = refusal.destination.port;
     event.method = refusal.method;
@@ -168,6 +185,17 @@ awaitable<void> HttpService::linger() {
         if (!n) break;
         total += *n;
     }
+}
+
+/// What enforcing the policy would have denied: by its rules, or because the origin's address is private.
+void HttpService::note_audit_mode(const Permit& permit, audit::RequestEvent& event) const {
+    event.reason = permit.would_deny;
+    if (private_origin_ && permit.origin.host == permit.destination.host) {
+        event.private_address = true;
+        if (event.reason.empty() && !permit.private_addresses)
+            event.reason = permit.destination.host + " has " + *private_origin_ + ", and the rule has no private = true";
+    }
+    event.would_deny = !event.reason.empty();
 }
 
 audit::RequestEvent HttpService::new_event() const {

@@ -10,18 +10,12 @@
 #include <cerrno>
 
 #include "gateway/base/startup_error.hpp"
-#include "gateway/session/session.hpp"
 
 namespace sallyport::session {
 namespace {
 
 namespace asio = boost::asio;
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
-
-asio::awaitable<void> run_session(Gateway& gateway, net::Socket socket) {
-    Session session(gateway, std::move(socket));
-    co_await session.run();
-}
 
 asio::ip::tcp protocol_of(int fd) {
     int domain = 0;
@@ -32,13 +26,20 @@ asio::ip::tcp protocol_of(int fd) {
 
 }  // namespace
 
-Listener::Listener(asio::io_context& io, Gateway& gateway, UniqueFd listening, std::size_t& sessions)
-    : io_(io), gateway_(gateway), protocol_(protocol_of(listening.get())), acceptor_(io), sessions_(sessions) {
+Listener::Listener(asio::io_context& io, Gateway& gateway, UniqueFd listening, std::size_t& sessions, Serve serve)
+    : io_(io),
+      gateway_(gateway),
+      protocol_(protocol_of(listening.get())),
+      acceptor_(io),
+      sessions_(sessions),
+      serve_(serve) {
     acceptor_.assign(protocol_, listening.release());
     acceptor_.non_blocking(true);
 }
 
-void Listener::start() { asio::co_spawn(io_, accept_all(), asio::detached); }
+void Listener::start() {
+    asio::co_spawn(io_, accept_all(), asio::detached);
+}
 
 void Listener::stop() {
     boost::system::error_code ignored;
@@ -61,7 +62,7 @@ asio::awaitable<void> Listener::accept_all() {
         const int failed = ec ? EIO : accept_one();
         const bool of_that_client = failed == EAGAIN || failed == EINTR || failed == ECONNABORTED;
         if (failed != 0 && !of_that_client)
-            co_await pause();   // out of descriptors or memory: sessions that end make room
+            co_await pause();  // out of descriptors or memory: sessions that end make room
     }
 }
 
@@ -76,7 +77,7 @@ int Listener::accept_one() {
     if (ec) return EIO;
     fd.release();
     ++sessions_;
-    asio::co_spawn(io_, run_session(gateway_, std::move(socket)), [&sessions = sessions_](std::exception_ptr error) {
+    asio::co_spawn(io_, serve_(gateway_, std::move(socket)), [&sessions = sessions_](std::exception_ptr error) {
         --sessions;
         // Only memory can run out here; the session is gone, and its connection was never served further.
         (void)error;

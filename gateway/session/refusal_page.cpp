@@ -40,6 +40,7 @@ std::string_view reason_phrase(unsigned status) {
 }
 
 std::string request_line(const Refusal& refusal, bool tls) {
+    if (refusal.method == "CONNECT") return "CONNECT " + printable(refusal.target);
     const auto& [host, port] = refusal.destination;
     const bool usual = port == (tls ? 443 : 80);
     const auto shown = host.find(':') == std::string::npos ? host : "[" + host + "]";

@@ -29,58 +29,49 @@ bool says_untrusted(std::string_view failure) {
 
 }  // namespace
 
-Session::Session(Gateway& gateway, net::Socket socket)
-    : gateway_(gateway), lifeline_(gateway.watchdog), client_(std::move(socket), lifeline_) {}
-
-awaitable<void> Session::run() {
-    const int fd = client_.socket().native_handle();
-    if (const auto peer = net::client_address(fd)) client_address_ = *peer;
-    const auto original = net::original_destination(fd);
-    if (!original) {
-        refuse("tcp", {}, original.error().detail);
-        co_return;
-    }
-    original_ = *original;
-    lifeline_.expect_within(gateway_.limits.hello, "first bytes of the connection");
-    co_await serve();
-}
-
-/// The name behind the address that the client dialled: a virtual address stands for one, others for themselves.
-std::string Session::dialled_name() const {
-    if (auto name = gateway_.virtual_addresses.name_of(original_.address)) return *name;
-    return original_.address.to_string();
+Session::Session(Gateway& gateway, net::Stream& client, ClientAddr client_address, OriginalDst original,
+                 policy::Destination dialled)
+    : gateway_(gateway),
+      client_(client),
+      client_address_(client_address),
+      original_(original),
+      dialled_(std::move(dialled)) {
+    // A virtual address stands for a name, others for themselves.
+    const auto address = IpAddress::parse(dialled_.host);
+    if (auto name = address ? gateway_.virtual_addresses.name_of(*address) : std::nullopt) dialled_.host = *name;
 }
 
 /// A connection there is not necessarily one whose client speaks first; or it is one that nothing waits for.
-bool Session::server_may_begin(const policy::Destination& dialled) const {
+bool Session::server_may_begin() const {
     const auto rules = gateway_.rules.current();
-    return policy::decide_stream(*rules->policy, dialled, false).allowed || !rules->policy->allows_port(dialled.port);
+    return policy::decide_stream(*rules->policy, dialled_, false).allowed || !rules->policy->allows_port(dialled_.port);
 }
 
-awaitable<void> Session::serve() {
-    const policy::Destination dialled{dialled_name(), original_.port};
-    if (server_may_begin(dialled)) {
+awaitable<void> Session::run() {
+    client_.lifeline().expect_within(gateway_.limits.hello, "first bytes of the connection");
+    if (server_may_begin()) {
         // Of the protocols that use other ports, some begin with the server's greeting: their client says nothing.
         const auto spoke = co_await client_.wait_readable_for(gateway_.limits.server_first);
         if (!spoke) co_return;
-        if (!*spoke) co_return co_await serve_stream(dialled, "tcp");
+        if (!*spoke) co_return co_await serve_stream(dialled_, "tcp");
     }
     const auto protocol = co_await read_protocol();
     if (!protocol) {
         if (!prefix_.empty() || protocol.error().kind == ErrorKind::timed_out)
-            refuse("tcp", dialled.host, protocol.error().detail);
+            refuse("tcp", dialled_.host, protocol.error().detail);
         co_return;
     }
     switch (*protocol) {
-        case wire::Protocol::tls: co_return co_await serve_tls();
+        case wire::Protocol::tls:
+            co_return co_await serve_tls();
         case wire::Protocol::http1:
             client_.replay(std::move(prefix_));
-            co_return co_await serve_http(false, dialled.host);
+            co_return co_await serve_http(false, dialled_.host);
         case wire::Protocol::http2_preface:
-            co_return refuse("http", dialled.host, "HTTP/2 without TLS is not supported");
+            co_return refuse("http", dialled_.host, "HTTP/2 without TLS is not supported");
         default:
             client_.replay(std::move(prefix_));
-            co_return co_await serve_stream(dialled, "tcp");
+            co_return co_await serve_stream(dialled_, "tcp");
     }
 }
 
@@ -110,20 +101,20 @@ Task<wire::ClientHelloResult> Session::read_hello() {
 
 awaitable<void> Session::serve_tls() {
     const auto parsed = co_await read_hello();
-    if (!parsed) co_return refuse("tls", dialled_name(), parsed.error().detail);
+    if (!parsed) co_return refuse("tls", dialled_.host, parsed.error().detail);
     const auto* hello = std::get_if<wire::ClientHello>(&*parsed);
     if (!hello) {
         const auto* malformed = std::get_if<wire::MalformedHello>(&*parsed);
-        co_return refuse("tls", dialled_name(), malformed ? std::string(malformed->why) : "not TLS");
+        co_return refuse("tls", dialled_.host, malformed ? std::string(malformed->why) : "not TLS");
     }
-    std::string name = dialled_name();
+    std::string name = dialled_.host;
     if (hello->server_name) {
         const auto canonical = policy::canonical_host(*hello->server_name);
         if (!canonical) co_return refuse("tls", {}, "the server name in the hello is not a host name");
         name = *canonical;
     }
     client_.replay(std::move(prefix_));
-    const policy::Destination destination{name, original_.port};
+    const policy::Destination destination{name, dialled_.port};
     if (policy::decide_stream(*gateway_.rules.current()->policy, destination, true).allowed)
         co_return co_await serve_stream(destination, "tls");
     // Also a name that nothing allows is intercepted: so its refusal can be read.
@@ -138,12 +129,13 @@ Task<void> Session::intercept(const std::string& name) {
     if (!ssl) co_return ssl.error();
     auto done = co_await client_.handshake(std::move(*ssl));
     if (!done && says_untrusted(done.error().detail))
-        co_return Error{ErrorKind::tls, "the client does not trust the gateway's CA: its runtime reads another trust store"};
+        co_return Error{ErrorKind::tls,
+                        "the client does not trust the gateway's CA: its runtime reads another trust store"};
     co_return done;
 }
 
 awaitable<void> Session::serve_http(bool tls, std::string name) {
-    HttpService service(gateway_, client_, {tls, std::move(name), original_.port}, client_address_, original_);
+    HttpService service(gateway_, client_, {tls, std::move(name), dialled_.port}, client_address_, original_);
     co_await service.run();
 }
 
@@ -154,7 +146,8 @@ std::optional<StreamPermit> Session::permit_stream(const policy::Destination& de
     const auto verdict = policy::decide_stream(*rules->policy, destination, tls);
     std::string rule = verdict.rule ? verdict.rule->where.to_string() : std::string();
     if (verdict.allowed && gateway_.audit.healthy())
-        return StreamPermit{destination, tls, verdict.rule && verdict.rule->private_addresses, std::move(rule)};
+        return StreamPermit{destination, tls, verdict.rule && verdict.rule->private_addresses, std::move(rule),
+                            verdict.would_deny ? policy::describe(verdict, destination, nullptr) : std::string()};
     refuse(protocol, destination.host, policy::describe(verdict, destination, nullptr), std::move(rule));
     return std::nullopt;
 }
@@ -162,29 +155,39 @@ std::optional<StreamPermit> Session::permit_stream(const policy::Destination& de
 awaitable<void> Session::serve_stream(policy::Destination destination, const char* protocol) {
     const auto permit = permit_stream(destination, protocol);
     if (!permit) co_return;
-    const Passage passage(gateway_.rules, lifeline_, [&permit](const Rules& rules) { return objection(rules, *permit); });
+    auto& lifeline = client_.lifeline();
+    const Passage passage(gateway_.rules, lifeline,
+                          [&permit](const Rules& rules) { return objection(rules, *permit); });
     audit::ConnectionEvent event;
     event.time = began_;
     event.decision = audit::Decision::allow;
     event.rule = permit->rule;
+    event.reason = permit->would_deny;
     event.client = client_address_;
     event.original_dst = original_;
     event.host = destination.host;
     event.port = destination.port;
     event.protocol = protocol;
 
-    lifeline_.expect_within(gateway_.limits.connect, "connecting to the origin");
-    auto socket = co_await gateway_.dialler.dial(lifeline_, destination.host, destination.port,
-                                                 permit->private_addresses);
+    lifeline.expect_within(gateway_.limits.connect, "connecting to the origin");
+    auto socket =
+        co_await gateway_.dialler.dial(lifeline, destination.host, destination.port, permit->private_addresses);
     if (!socket) {
         refuse(protocol, destination.host, socket.error().detail, permit->rule);
         co_return;
     }
-    net::Stream origin(std::move(*socket), lifeline_);
-    lifeline_.expect_within(gateway_.limits.exchange, "no byte in either direction");
+    if (const auto kind = net::private_peer(*socket)) {
+        event.private_address = true;
+        if (event.reason.empty() && !permit->private_addresses)
+            event.reason = destination.host + " has " + *kind + ", and the rule has no private = true";
+    }
+    event.would_deny = !event.reason.empty();
+    net::Stream origin(std::move(*socket), lifeline);
+    lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
     net::RelayCount bytes;
     const auto done = co_await net::relay(client_, origin, bytes);
-    event.reason = done ? "passed through" : "passed through, ended: " + done.error().detail;
+    if (!event.would_deny) event.reason = "passed through";
+    if (!done) event.reason += ", ended: " + done.error().detail;
     event.bytes = {bytes.from_client, bytes.from_origin};
     event.duration = since(began_steady_);
     if (!done) client_.reset();
@@ -200,11 +203,26 @@ void Session::refuse(const char* protocol, std::string host, std::string why, st
     event.client = client_address_;
     event.original_dst = original_;
     event.host = std::move(host);
-    event.port = original_.port;
+    event.port = dialled_.port;
     event.protocol = protocol;
     event.duration = since(began_steady_);
     gateway_.audit.record(std::move(event));
     client_.reset();
+}
+
+awaitable<void> serve_redirected(Gateway& gateway, net::Socket socket) {
+    net::Lifeline lifeline(gateway.watchdog);
+    net::Stream stream(std::move(socket), lifeline);
+    const int fd = stream.socket().native_handle();
+    const auto client = net::client_address(fd);
+    const auto original = net::original_destination(fd);
+    const ClientAddr from = client ? *client : ClientAddr{};
+    if (!original) {
+        Session(gateway, stream, from, {}, {}).refuse("tcp", {}, original.error().detail);
+        co_return;
+    }
+    Session session(gateway, stream, from, *original, {original->address.to_string(), original->port});
+    co_await session.run();
 }
 
 }  // namespace sallyport::session

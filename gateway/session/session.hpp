@@ -1,10 +1,11 @@
 #pragma once
-// One connection of the sandbox, from accept to audit.
+// One connection of the sandbox, from its first bytes to audit. Whether the kernel redirected it or it is the inside
+// of a tunnel through the explicit proxy makes no difference here.
 //
-//   original destination -> first bytes -> tls | http | other, name -> decide
+//   destination -> first bytes -> tls | http | other, name -> decide
 //     -> refuse | pass through | intercept -> each request: HttpService
 //
-// run() owns both streams for as long as it runs; the lifeline ends it. Nothing is dialled before a decision.
+// The client's lifeline ends it. Nothing is dialled before a decision.
 
 #include <string>
 
@@ -18,33 +19,36 @@ namespace sallyport::session {
 
 class Session {
 public:
-    Session(Gateway&, net::Socket);
+    /// `client` outlives run(). `dialled` is what the client asked for: it counts where the bytes prove nothing else.
+    Session(Gateway&, net::Stream& client, ClientAddr, OriginalDst, policy::Destination dialled);
 
     boost::asio::awaitable<void> run();
+    /// `rule` is the one that decided, as "file:line".
+    void refuse(const char* protocol, std::string host, std::string why, std::string rule = {});
 
 private:
-    boost::asio::awaitable<void> serve();
     boost::asio::awaitable<void> serve_tls();
     boost::asio::awaitable<void> serve_http(bool tls, std::string name);
     boost::asio::awaitable<void> serve_stream(policy::Destination, const char* protocol);
 
-    bool server_may_begin(const policy::Destination& dialled) const;
+    bool server_may_begin() const;
     std::optional<StreamPermit> permit_stream(const policy::Destination&, const char* protocol);
     net::Task<wire::Protocol> read_protocol();
     net::Task<wire::ClientHelloResult> read_hello();
     net::Task<void> read_more();
     net::Task<void> intercept(const std::string& name);
-    void refuse(const char* protocol, std::string host, std::string why, std::string rule = {});
-    std::string dialled_name() const;
 
     Gateway& gateway_;
-    net::Lifeline lifeline_;
-    net::Stream client_;
-    ClientAddr client_address_;
-    OriginalDst original_;
+    net::Stream& client_;
+    const ClientAddr client_address_;
+    const OriginalDst original_;
+    policy::Destination dialled_;
     std::string prefix_;   ///< bytes read ahead, until something else reads the stream
     audit::Time began_ = std::chrono::system_clock::now();
     net::Clock::time_point began_steady_ = net::Clock::now();
 };
+
+/// A connection that the kernel redirected, to where it was going.
+boost::asio::awaitable<void> serve_redirected(Gateway&, net::Socket);
 
 }  // namespace sallyport::session

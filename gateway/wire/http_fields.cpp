@@ -78,8 +78,9 @@ void remove_connection_fields(Fields& fields) {
                 return false;
             });
     std::erase_if(fields, [&](const Field& field) {
-        static constexpr std::string_view kAlways[] = {"Connection", "Keep-Alive",        "Proxy-Connection", "TE",
-                                                       "Upgrade",    "Transfer-Encoding", "HTTP2-Settings"};
+        static constexpr std::string_view kAlways[] = {
+            "Connection", "Keep-Alive",        "Proxy-Connection", "Proxy-Authorization", "TE",
+            "Upgrade",    "Transfer-Encoding", "HTTP2-Settings"};
         const auto is_field = [&](std::string_view name) { return equal_ignoring_case(field.name, name); };
         return std::any_of(std::begin(kAlways), std::end(kAlways), is_field) ||
                std::any_of(named.begin(), named.end(), is_field);

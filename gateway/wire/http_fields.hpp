@@ -28,7 +28,8 @@ void set(Fields&, std::string_view name, std::string_view value);
 bool has_token(const Fields&, std::string_view name, std::string_view token);
 
 /// Removes what concerns one connection only (RFC 9110, section 7.6.1): Connection and every field that it
-/// names, Keep-Alive, Proxy-Connection, TE, Upgrade, Transfer-Encoding. Framing is the writer's.
+/// names, Keep-Alive, TE, Upgrade, Transfer-Encoding, Proxy-Connection, and Proxy-Authorization, whose proxy this is.
+/// Framing is the writer's.
 void remove_connection_fields(Fields&);
 
 }  // namespace sallyport::wire

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 
 #include "tests/support/sandbox.hpp"
@@ -36,9 +37,8 @@ bool is_message(const nlohmann::json& request) {
     return request["method"] == "POST" && request["path"].get<std::string>().starts_with("/v1/messages");
 }
 
-}  // namespace
-
-TEST_CASE("claude code: it answers, with a key that it never had, and does without what it may not reach") {
+/// Asks for one answer, with `settings` in its environment. What holds in either case is checked here.
+void say_pong(const std::string& settings, const std::function<void(const Sandbox&)>& check) {
     const auto program = claude();
     if (program.empty()) return;
     for (const auto user : sandbox_users()) {
@@ -46,7 +46,7 @@ TEST_CASE("claude code: it answers, with a key that it never had, and does witho
         // IS_SANDBOX: as root it asks for that.
         const Sandbox sandbox(user, policy(origin), &origin,
                               {std::string("ANTHROPIC_API_KEY=") + StandIn::kKey, "IS_SANDBOX=1"});
-        const auto ran = sandbox.run("echo $ANTHROPIC_API_KEY; " + program + " -p 'say pong' </dev/null");
+        const auto ran = sandbox.run("echo $ANTHROPIC_API_KEY; " + settings + program + " -p 'say pong' </dev/null");
         CAPTURE(ran.shown());
         CHECK(ran.exited_with(0));
         CHECK(ran.out == std::string(kPlaceholder) + "\npong\n");
@@ -70,5 +70,21 @@ TEST_CASE("claude code: it answers, with a key that it never had, and does witho
         const auto search = run_program({"grep", "-rlsF", key, sandbox.directory()});
         CAPTURE(search.shown());
         CHECK(search.exited_with(1));
+        check(sandbox);
     }
+}
+
+}  // namespace
+
+TEST_CASE("claude code: it answers, with a key that it never had, and does without what it may not reach") {
+    say_pong("", [](const Sandbox& sandbox) {
+        CHECK(sandbox.audited({{"original_dst", "127.0.0.1:15080"}}) == 0);
+    });
+}
+
+TEST_CASE("claude code: the same when it is set up to use the explicit proxy") {
+    say_pong("HTTPS_PROXY=http://127.0.0.1:15080 ", [](const Sandbox& sandbox) {
+        CHECK(sandbox.audited({{"decision", "allow"}, {"original_dst", "127.0.0.1:15080"}}) >= 1);
+        CHECK(sandbox.audited({{"original_dst", "127.0.0.1:15080"}}) == sandbox.audit().size());
+    });
 }

@@ -4,8 +4,10 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <chrono>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "tests/support/sandbox.hpp"
 
@@ -117,5 +119,39 @@ TEST_CASE("command: a gateway that is killed takes the sandbox with it") {
         const auto then = origin.requests().size();
         CHECK(sandbox.run("curl -sS https://api.example.test/echo >/dev/null").exited_with(0));
         CHECK(origin.requests().size() <= then + 2);  // ours, and one that was under way
+    }
+}
+
+TEST_CASE("command: a policy that is edited while it runs counts; one that it could have written itself does not") {
+    for (const auto user : sandbox_users()) {
+        const Sandbox sandbox(user, "[[allow]]\nhost = \"a.test\"\n");
+        const auto wait_for = [](const std::string& name) {
+            return "until [ -e " + name + " ] || [ $((n += 1)) -gt 100 ]; do sleep 0.1; done; ";
+        };
+        Program program(sandbox.command_line({"sh", "-c",
+                                              "n=0; getent hosts a.test b.test | wc -l; " + wait_for("edited") +
+                                                  "getent hosts b.test | wc -l; echo > sallyport.toml || echo covered; "
+                                                  "printf '[[allow]]\\nhost = \"evil.test\"\\n' > mine; " +
+                                                  wait_for("refused") + "getent hosts evil.test || echo away"}),
+                        sandbox.options);
+        const auto said = [&](const char* result) {
+            const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+            while (sandbox.audited({{"event", "policy"}, {"result", result}}) == 0 && std::chrono::steady_clock::now() < limit)
+                std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            return std::chrono::steady_clock::now() < limit;
+        };
+        CHECK(program.first_line() == "1");
+        sandbox.write("sallyport.toml", "[[allow]]\nhost = \"b.test\"\n");
+        CHECK(said("replaced"));
+        sandbox.write("edited", "");
+        const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        while (!fs::exists(sandbox.directory() / "mine") && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
+        fs::rename(sandbox.directory() / "mine", sandbox.policy_file());   // as an editor puts its file there
+        CHECK(said("kept"));
+        sandbox.write("refused", "");
+        const auto ran = program.finish();
+        CAPTURE(ran.shown());
+        CHECK(ran.out == "1\n1\ncovered\naway\n");
+        CHECK(ran.complains("is another file now, which the command can write"));
     }
 }

@@ -6,6 +6,7 @@
 
 #include "gateway/http/http1_writer.hpp"
 #include "gateway/policy/load.hpp"
+#include "gateway/session/authority.hpp"
 #include "gateway/session/gate.hpp"
 #include "gateway/session/refusal_page.hpp"
 #include "tests/fuzz/http1_feed.hpp"
@@ -44,18 +45,26 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) return 0;
     const std::string_view input(reinterpret_cast<const char*>(data + 1), size - 1);
     if (input.find(kReal) != input.npos) return 0;
-    const session::ConnectionFacts facts{(data[0] & 1) != 0, (data[0] & 2) ? "h.example" : "open.example",
+    session::ConnectionFacts facts{(data[0] & 1) != 0, (data[0] & 2) ? "h.example" : "open.example",
                                          static_cast<std::uint16_t>((data[0] & 1) ? 443 : 80)};
     auto request = fuzz::feed<true>(input, input.size() + 1, false, false);
     if (!request) return 0;
     auto head = std::move(request->head);
+    const bool proxied = data[0] & 8;
+    if (proxied) {
+        const auto to = session::proxy_destination(head);
+        if (!to) return 0;
+        require(policy::canonical_host(to->host) == to->host && to->port != 0);
+        facts = {false, to->host, to->port};
+    }
     const auto once = session::judge(kRules, facts, head);
     if (const auto* refusal = std::get_if<session::Refusal>(&once)) {
         check_refusal(*refusal, data[0] & 4);
         return 0;
     }
     const auto& permit = std::get<session::Permit>(once);
-    require(!facts.tls || permit.destination.host == facts.name);
+    require(!(facts.tls || proxied) || permit.destination.host == facts.name);
+    require(permit.destination.port == facts.port);
     std::string text = http::request_text(head);
     require((text.find(kReal) != text.npos) == (facts.tls && facts.name == "h.example"));
     require(wire::count(head.fields, "Host") == 1 && !wire::find(head.fields, "Connection"));

@@ -9,16 +9,17 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "container/doorway_client.hpp"
 #include "gateway/app/admin.hpp"
 #include "gateway/app/admin_commands.hpp"
 #include "gateway/app/policy_file.hpp"
-#include "gateway/app/unix_address.hpp"
 #include "gateway/base/startup_error.hpp"
 
 using namespace sallyport;
@@ -34,7 +35,9 @@ std::string with_secret(const std::string& source) {
     return fmt::format("[[secret]]\nname = \"s\"\nhost = \"a.test\"\nheader = \"x-key\"\nvalue = {{ {} }}\n", source);
 }
 
-void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+void write(const std::string& path, const std::string& text) {
+    std::ofstream(path) << text;
+}
 
 /// A gateway's rules, reloader and admin socket, served by a thread, over files in a folder of their own.
 class Served {
@@ -57,8 +60,9 @@ public:
         rules_.emplace(session::Rules{policy, std::make_shared<secrets::Store>(policy)});
         audit_.emplace(file("audit.jsonl"));
         reloader_.emplace(io_, *rules_, *audit_, std::move(options));
-        admin_.emplace(io_, file("run/admin.sock"), *reloader_, *audit_,
-                       [this] { return app::Serving{"sealed", 3, problem}; });
+        admin_.emplace(io_, app::open_admin_socket(file("run/admin.sock")), *reloader_, *audit_, [this] {
+            return app::Serving{"sealed", 3, problem};
+        });
         thread_ = std::thread([this] {
             const auto guard = boost::asio::make_work_guard(io_);
             io_.run();
@@ -85,7 +89,9 @@ public:
     }
 
     bool allows(const std::string& host) {
-        return ask([&](const app::Reloader& r) { return policy::may_resolve(*r.rules().policy, host); });
+        return ask([&](const app::Reloader& r) {
+            return policy::resolution(*r.rules().policy, host) == policy::Resolution::yes;
+        });
     }
     std::string secret() {
         return ask([](const app::Reloader& r) {
@@ -105,12 +111,13 @@ public:
     /// The answer as it comes over the socket.
     std::string raw(const std::string& request) {
         const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        const auto address = app::unix_address(file("run/admin.sock"));
+        const auto address = container::unix_address(file("run/admin.sock"));
         REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
         REQUIRE(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size()));
         std::string answer;
         char block[4096];
-        for (ssize_t got; (got = ::recv(fd.get(), block, sizeof block, 0)) > 0;) answer.append(block, static_cast<std::size_t>(got));
+        for (ssize_t got; (got = ::recv(fd.get(), block, sizeof block, 0)) > 0;)
+            answer.append(block, static_cast<std::size_t>(got));
         return answer;
     }
     std::vector<nlohmann::json> log() {
@@ -188,8 +195,8 @@ TEST_CASE("reload: a broken policy changes nothing and is reported in the log, b
     CHECK(served.allows("a.test"));
     const auto answer = served.raw("reload\n");
     CHECK(answer.starts_with("1\n"));
-    CHECK(answer.find(served.file("policy.toml") + ":2:1: ") != std::string::npos);   // as `sallyport check` says it
-    CHECK(answer.find(served.file("policy.toml") + ":4:") != std::string::npos);      // all of it
+    CHECK(answer.find(served.file("policy.toml") + ":2:1: ") != std::string::npos);  // as `sallyport check` says it
+    CHECK(answer.find(served.file("policy.toml") + ":4:") != std::string::npos);     // all of it
     const auto status = served.raw("status\n");
     CHECK(status.find("NOT what the file says now") != std::string::npos);
     CHECK(status.find("policy.toml:2:1: ") != std::string::npos);
@@ -216,7 +223,7 @@ TEST_CASE("reload: a file that is just being written is not taken for a policy t
         write(served.file("policy.toml"), "");
     }
     CHECK(always);
-    CHECK(comes_true([&] { return !served.allows("a.test"); }));   // empty is what it stayed
+    CHECK(comes_true([&] { return !served.allows("a.test"); }));  // empty is what it stayed
 }
 
 TEST_CASE("reload: a policy that is missing changes nothing, and counts once it is back") {
@@ -242,23 +249,40 @@ TEST_CASE("reload: a secret file that changes counts; one that cannot be read ke
     CHECK(served.secret() == "two");
     write(served.file("policy.toml"), "[[allow]]\nhost = \"b.test\"\n" + with_secret("file = \"key\""));
     CHECK(served.command("reload") == 1);
-    CHECK_FALSE(served.allows("b.test"));   // all or nothing
+    CHECK_FALSE(served.allows("b.test"));  // all or nothing
     write(served.file("key"), "three\n");
     CHECK(comes_true([&] { return served.secret() == "three"; }));
     CHECK(served.allows("b.test"));
     for (const auto& event : served.log()) CHECK(event.dump().find("three") == std::string::npos);
 }
 
+TEST_CASE("reload: SIGHUP is a reload, each time") {
+    Served served(kAllow);
+    served.start();
+    served.ask([](app::Reloader& r) {
+        r.reload_on_hangup();
+        return 0;
+    });
+    const auto read_at = [](const app::Reloader& r) { return r.loaded_at(); };
+    for (int i = 0; i < 2; ++i) {
+        const auto before = served.ask(read_at);
+        ::raise(SIGHUP);
+        CHECK(comes_true([&] { return served.ask(read_at) != before; }));  // nothing else reads an unchanged file
+    }
+}
+
 TEST_CASE("reload: a secret's command runs again when it is asked for, not when a file changes") {
     Served served(kAllow, [](const Served& s) {
         write(s.file("policy.toml"),
-              kAllow + with_secret(fmt::format("command = [\"sh\", \"-c\", \"echo x >> {0}; wc -l < {0}\"]", s.file("runs"))));
+              kAllow + with_secret(
+                           fmt::format("command = [\"sh\", \"-c\", \"echo x >> {0}; wc -l < {0}\"]", s.file("runs"))));
     });
     served.start();
     CHECK(served.secret() == "1");
-    write(served.file("policy.toml"), "\n" + std::string("[[allow]]\nhost = \"b.test\"\n") +
-                                          with_secret(fmt::format("command = [\"sh\", \"-c\", \"echo x >> {0}; wc -l < {0}\"]",
-                                                                  served.file("runs"))));
+    write(served.file("policy.toml"),
+          "\n" + std::string("[[allow]]\nhost = \"b.test\"\n") +
+              with_secret(
+                  fmt::format("command = [\"sh\", \"-c\", \"echo x >> {0}; wc -l < {0}\"]", served.file("runs"))));
     CHECK(comes_true([&] { return served.allows("b.test"); }));
     CHECK(served.secret() == "1");
     CHECK(served.reload().mistakes == "");
@@ -272,7 +296,7 @@ TEST_CASE("reload: the serving thread goes on while a secret's command takes its
     REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
     write(served.file("policy.toml"), kAllow + with_secret(fmt::format("command = [\"cat\", \"{}\"]", fifo)));
     auto reloaded = std::async(std::launch::async, [&] { return served.command("reload"); });
-    const UniqueFd writer(::open(fifo.c_str(), O_WRONLY | O_CLOEXEC));   // opens once the command has opened it
+    const UniqueFd writer(::open(fifo.c_str(), O_WRONLY | O_CLOEXEC));  // opens once the command has opened it
     CHECK(served.command("health") == 0);
     CHECK(served.secret() == "");
     REQUIRE(::write(writer.get(), "late\n", 5) == 5);
@@ -286,11 +310,10 @@ TEST_CASE("reload: behind a descriptor only the file of the start counts, and se
     const UniqueFd fd(::open(served.file("policy.toml").c_str(), O_RDONLY | O_CLOEXEC));
     served.start({served.file("policy.toml"), fmt::format("/proc/self/fd/{}", fd.get()), true, true});
     write(served.file("key"), "two\n");
-    const auto b = "[[allow]]\nhost = \"b.test\"\n" + with_secret("file = \"key\"");
-    write(served.file("policy.toml"), b);
+    write(served.file("policy.toml"), "[[allow]]\nhost = \"b.test\"\n" + with_secret("file = \"key\""));
     CHECK(comes_true([&] { return served.allows("b.test"); }));
     CHECK(served.secret() == "one");
-    write(served.file("policy.toml"), b + with_secret("file = \"other\"").replace(19, 1, "t"));
+    write(served.file("policy.toml"), "[[allow]]\nhost = \"c.test\"\n" + with_secret("file = \"other\""));
     CHECK(comes_true([&] { return served.mistakes().find("start again to use it") != std::string::npos; }));
     write(served.file("new"), "[[allow]]\nhost = \"evil.test\"\n");
     fs::rename(served.file("new"), served.file("policy.toml"));
@@ -326,13 +349,14 @@ TEST_CASE("admin: the socket is its owner's alone; a dead one is replaced, a liv
     CHECK((info.st_mode & 07777) == 0700);
     Served second(kAllow);
     fs::create_symlink(served.file("run"), second.file("run"));
-    CHECK_THROWS_WITH_AS(second.start(), ("another gateway serves at " + second.file("run/admin.sock")).c_str(), StartupError);
+    CHECK_THROWS_WITH_AS(second.start(), ("another gateway serves at " + second.file("run/admin.sock")).c_str(),
+                         StartupError);
     CHECK(served.command("health") == 0);
     served.stop();
     CHECK_FALSE(fs::exists(served.file("run/admin.sock")));
-    {   // what a killed gateway leaves
+    {  // what a killed gateway leaves
         const UniqueFd dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        const auto address = app::unix_address(served.file("run/admin.sock"));
+        const auto address = container::unix_address(served.file("run/admin.sock"));
         REQUIRE(::bind(dead.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
     }
     CHECK_THROWS_AS(served.command("health"), StartupError);
@@ -349,13 +373,13 @@ TEST_CASE("admin: the socket is its owner's alone; a dead one is replaced, a liv
 }
 
 TEST_CASE("admin: no gateway is one clear line; silent and endless clients cost nobody else") {
-    CHECK_THROWS_WITH_AS(app::ask_gateway("health", "/nonexistent/s"),
-                         "no gateway answers at /nonexistent/s (--admin names another place): No such file or directory",
-                         StartupError);
+    CHECK_THROWS_WITH_AS(
+        app::ask_gateway("health", "/nonexistent/s"),
+        "no gateway answers at /nonexistent/s (--admin names another place): No such file or directory", StartupError);
     CHECK_THROWS_AS(app::ask_gateway("health", std::string(200, 'x')), StartupError);
     Served served(kAllow);
     served.start();
-    const auto address = app::unix_address(served.file("run/admin.sock"));
+    const auto address = container::unix_address(served.file("run/admin.sock"));
     std::vector<UniqueFd> silent;
     for (int i = 0; i < 10; ++i) {
         silent.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));

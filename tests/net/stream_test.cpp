@@ -154,3 +154,19 @@ TEST_CASE("stream: idle and open is neither closed nor with bytes to read, whate
         CHECK_FALSE(pair.stream.is_idle_and_open());
     }
 }
+
+TEST_CASE("stream: bytes given back come again before those of an earlier return that were not read yet") {
+    Pair pair;
+    pair.stream.replay("second, third");
+    pair.peer.send(" and live");
+    std::array<char, 8> some{};
+    REQUIRE(testing::run(pair.io, pair.stream.read_some(some)).value() == 8);
+    pair.stream.replay("first, second, ");
+    std::string all;
+    while (all.size() < 29) {
+        const auto n = pair.read();
+        REQUIRE(n.has_value());
+        all.append(pair.block.data(), *n);
+    }
+    CHECK(all == "first, second, third and live");
+}

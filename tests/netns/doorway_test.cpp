@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include "container/files.hpp"
 #include "tests/netns/seal_clients.hpp"
@@ -97,7 +98,7 @@ TEST_CASE("doorway: of two gateways one serves, and the other when that one has 
     const auto doorway = ground.doorway(network.get());
     const auto first = ground.gateway();
     REQUIRE(line_with(*first, kServes) != "");
-    const auto second = ground.gateway();
+    const auto second = ground.gateway({"--admin", "second.sock"});
     CHECK(line_with(*second, "waiting for the doorway").find("another gateway is connected") != std::string::npos);
     CHECK(ask(ground, network.get()) == "HTTP/1.1 403");
     kill_hard(*first);
@@ -231,4 +232,28 @@ TEST_CASE("publish: a connection ends with the doorway, and a port that is taken
     const auto second = ground.gateway()->read_all();
     CHECK(second.find("cannot listen on port 3000, published at policy.toml:1: Address already in use") !=
           std::string::npos);
+}
+
+TEST_CASE("gateway: a policy that changes is taken over, and whoever may ask is told how it stands") {
+    const DoorwayGround ground;
+    if (!ground.outside) return;
+    const auto admin = [&](const std::string& what) {
+        auto asked = ground.start({what, "--admin", "admin.sock"});
+        return asked->read_all();
+    };
+    CHECK(admin("health").find("no gateway answers at admin.sock") != std::string::npos);
+    const auto network = ground.new_network();
+    auto doorway = ground.doorway(network.get());
+    const auto gateway = ground.gateway();
+    REQUIRE(line_with(*gateway, kServes) != "");
+    CHECK(admin("health") == "serving\n");
+    CHECK(admin("status").find(", sealed: serving\n") != std::string::npos);
+    std::ofstream(ground.directory() / "policy.toml") << "[[alow]]\n";
+    CHECK(admin("reload").find("policy.toml:1:") != std::string::npos);
+    CHECK(admin("status").find("NOT what the file says now") != std::string::npos);
+    std::ofstream(ground.directory() / "policy.toml") << "[[publish]]\nport = 3999\n";
+    CHECK(admin("reload").find("counts after a restart") != std::string::npos);
+    kill_hard(*doorway);
+    CHECK(line_with(*gateway, "waiting for the doorway") != "");
+    CHECK(admin("health").find("waiting for the doorway at ") == 0);
 }

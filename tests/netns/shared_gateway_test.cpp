@@ -18,7 +18,7 @@ namespace {
 constexpr const char* kAnywhere = "198.51.100.80";
 const std::vector<std::string> kGateway{"gateway", "--policy", "policy.toml", "--state", "state",     "--guard",
                                         "--exempt", "user",    "--user",      "nobody",  "--audit", "audit.jsonl",
-                                        "--admin", "admin/socket"};
+                                         "--admin", "admin/socket"};
 
 /// Only root has a second user to run the gateway as; for others the rules are tested by SharedGround.
 bool has_users() {

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -97,6 +98,15 @@ std::string talk(const UniqueFd& client, const UniqueFd& listener, const std::st
     return receive(client).text;
 }
 
+/// As rules of somebody else do that came before ours.
+void track_connections(const SharedGround& ground) {
+    using namespace netfilter;
+    ground.inside([] {
+        const Base base{ChainType::filter, Hook::output, -10, Policy::accept};
+        apply({{Family::inet, "older", {{"out", base, {{Is::established, Verdict::accept}}}}}});
+    });
+}
+
 std::vector<std::string> nothing() {
     return {};
 }
@@ -131,8 +141,9 @@ TEST_CASE("shared: connections and DNS of the sandbox reach the gateway's socket
         CAPTURE(static_cast<int>(how));
         REQUIRE(ground->guard() == "");
         ground->outside->recorded();
-        for (const auto& [loopback, anywhere] :
-             {std::pair{"127.0.0.1", "93.184.216.34"}, {"::1", "2606:2800:220:1::1"}}) {
+        for (const auto& pair : {std::pair{"127.0.0.1", "93.184.216.34"}, {"::1", "2606:2800:220:1::1"}}) {
+            const auto* loopback = pair.first;
+            const auto* anywhere = pair.second;
             CAPTURE(loopback);
             const auto proxy = bound(*ground, Who::gateway, SOCK_STREAM, loopback, container::kInterceptPort);
             const auto dns = bound(*ground, Who::gateway, SOCK_DGRAM, loopback, container::kDnsPort);
@@ -169,7 +180,9 @@ TEST_CASE("shared: a published port can be reached from outside, no other, and i
         if (!ground) continue;
         CAPTURE(static_cast<int>(how));
         REQUIRE(ground->guard({3000}) == "");
-        for (const auto& [near, far] : {std::pair{kNear4, kFar4}, {kNear6, kFar6}}) {
+        for (const auto& pair : {std::pair{kNear4, kFar4}, {kNear6, kFar6}}) {
+            const auto* near = pair.first;
+            const auto* far = pair.second;
             CAPTURE(near);
             const auto family = family_of(near);
             const auto published = bound(*ground, Who::sandbox, SOCK_STREAM, near, 3000);
@@ -177,8 +190,11 @@ TEST_CASE("shared: a published port can be reached from outside, no other, and i
             const auto outsider = ground->socket(Who::far_end, family, SOCK_STREAM);
             const SocketAddress to(near, 3001);
             CHECK(::connect(outsider.get(), to.get(), to.size) < 0);  // under way
+            const auto datagrams = bound(*ground, Who::sandbox, SOCK_DGRAM, near, 3002);
+            CHECK(send_to(ground->socket(Who::far_end, family, SOCK_DGRAM), near, 3002, "in") == 0);
             CHECK(talk(ground->socket(Who::far_end, family, SOCK_STREAM), published, near, 3000) == "answer");
             CHECK_FALSE(readable(other.get(), 0));
+            CHECK_FALSE(readable(datagrams.get(), 0));
             // As a source port it opens nothing.
             const auto server = bound(*ground, Who::far_end, SOCK_STREAM, far, 443);
             const auto client = ground->socket(Who::sandbox, family, SOCK_DGRAM);
@@ -194,12 +210,7 @@ TEST_CASE("shared: a connection that is older than the rules is cut, whether or 
         const auto ground = SharedGround::create(ToldApartBy::user);
         if (!ground) return;
         CAPTURE(tracked);
-        using namespace netfilter;
-        if (tracked)
-            ground->inside([] {
-                apply(
-                    {{Family::inet, "older", {{"out", Base{ChainType::nat, Hook::output, -100, Policy::accept}, {}}}}});
-            });
+        if (tracked) track_connections(*ground);
         const auto listener = bound(*ground, Who::far_end, SOCK_STREAM, kFar4, 443);
         const auto client = ground->socket(Who::sandbox, AF_INET, SOCK_STREAM);
         REQUIRE(connect_to(client.get(), SocketAddress(kFar4, 443)) == 0);
@@ -213,6 +224,27 @@ TEST_CASE("shared: a connection that is older than the rules is cut, whether or 
         CHECK_FALSE(readable(server.get(), 0));
         CHECK(ground->outside->recorded().destinations() == nothing());
     }
+}
+
+// The kernel goes on sending what a closed socket left behind, and then no program owns the packets.
+TEST_CASE("shared: what was left to be sent when the rules came is not sent") {
+    const auto ground = SharedGround::create(ToldApartBy::user);
+    if (!ground) return;
+    track_connections(*ground);
+    const auto listener = bound(*ground, Who::far_end, SOCK_STREAM, kFar4, 443);
+    const auto udp = bound(*ground, Who::far_end, SOCK_DGRAM, kFar4, 9953);
+    auto client = ground->socket(Who::sandbox, AF_INET, SOCK_STREAM);
+    REQUIRE(connect_to(client.get(), SocketAddress(kFar4, 443)) == 0);
+    const auto server = accept_from(listener);
+    REQUIRE(server);
+    std::string block(65536, 'x');
+    while (::send(client.get(), block.data(), block.size(), MSG_NOSIGNAL) > 0) continue;
+    client.reset();
+    REQUIRE(ground->guard() == "");
+    ground->outside->recorded();
+    while (::recv(server.get(), block.data(), block.size(), 0) > 0) continue;  // opens the window
+    CHECK(exchange(*ground, Who::gateway, kFar4, 9953, udp) == "answer");
+    CHECK(ground->outside->recorded().destinations() == std::vector<std::string>{"udp 203.0.113.53:9953"});
 }
 
 TEST_CASE("shared: Docker's resolver serves the gateway and is closed to the sandbox") {
@@ -245,6 +277,32 @@ TEST_CASE("shared: Docker's resolver serves the gateway and is closed to the san
         CHECK_FALSE(readable(resolver_udp.get(), 0));
         CHECK_FALSE(readable(resolver_tcp.get(), 0));
     }
+}
+
+TEST_CASE(
+    "shared: the gateway's ports are opened again while connections to the last gateway are dying, and never twice") {
+    const auto ground = SharedGround::create(ToldApartBy::user);
+    if (!ground) return;
+    ground->inside([&] {
+        container::guard_shared_namespace({container::ExemptUser{SharedGround::kGatewayUser}, {}});
+        auto sockets = container::open_shared_sockets();
+        if (!sockets.tcp6 || !sockets.dns_udp6 || !sockets.proxy6 || !sockets.packet_log)
+            throw StartupError("incomplete");
+        const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        const SocketAddress anywhere("93.184.216.34", 443);
+        if (::connect(client.get(), anywhere.get(), anywhere.size) != 0) throw system_error("connect", errno);
+        UniqueFd accepted(::accept4(sockets.tcp4.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        if (!accepted) throw system_error("accept", errno);
+        try {
+            container::open_shared_sockets();
+            throw std::logic_error("taken twice");
+        } catch (const StartupError& error) {
+            if (std::string(error.what()).find("port 15080") == std::string::npos) throw;
+        }
+        accepted.reset();  // closes first: its end waits with our port
+        sockets = {};
+        sockets = container::open_shared_sockets();
+    });
 }
 
 TEST_CASE("shared: a gateway that cannot be told apart is told so, and then nobody gets out") {

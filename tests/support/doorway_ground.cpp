@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
@@ -77,9 +78,9 @@ std::unique_ptr<Running> DoorwayGround::doorway(int network) const {
 }
 
 std::unique_ptr<Running> DoorwayGround::gateway(const Arguments& more) const {
-    Arguments all{"gateway", "--doorway", socket(), "--policy", "policy.toml", "--state", "state", "--audit", "audit.jsonl",
-                  "--admin", "admin-" + std::to_string(++gateways_) + "/socket"};
+    Arguments all{"gateway", "--doorway", socket(), "--policy", "policy.toml", "--state", "state", "--audit", "audit.jsonl"};
     all.insert(all.end(), more.begin(), more.end());
+    if (std::find(more.begin(), more.end(), "--admin") == more.end()) all.insert(all.end(), {"--admin", "admin.sock"});
     return start(all);
 }
 

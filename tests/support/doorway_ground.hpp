@@ -45,7 +45,6 @@ public:
 
 private:
     std::filesystem::path directory_;
-    mutable int gateways_ = 0;   ///< each has an admin socket of its own
 };
 
 /// Reads until a line holds `text`; that line, or "" at the end of the output.

@@ -13,7 +13,14 @@ namespace {
 
 constexpr uid_t kNobody = 65534;
 
-/// A copy of the program where every user can execute it: the checkout may be in somebody's home.
+void give_to(User user, const std::filesystem::path& path) {
+    if (user == User::nobody && ::chown(path.c_str(), kNobody, kNobody) != 0)
+        throw std::runtime_error("cannot give away " + path.string());
+}
+
+}  // namespace
+
+/// A copy: the checkout may be in somebody's home.
 std::string program() {
     static const TempDirectory directory;
     static const std::string copy = [] {
@@ -24,13 +31,6 @@ std::string program() {
     }();
     return copy;
 }
-
-void give_to(User user, const std::filesystem::path& path) {
-    if (user == User::nobody && ::chown(path.c_str(), kNobody, kNobody) != 0)
-        throw std::runtime_error("cannot give away " + path.string());
-}
-
-}  // namespace
 
 Sandbox::Sandbox(User user, const std::string& policy, const StandIn* origin,
                  const std::vector<std::string>& environment)
@@ -55,7 +55,9 @@ void Sandbox::write(const std::string& name, const std::string& content) const {
 std::vector<std::string> Sandbox::command_line(std::vector<std::string> command) const {
     std::vector<std::string> line;
     if (user_ == User::nobody) line = {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"};
-    line.insert(line.end(), {program(), "run", "--policy", policy_file(), "--audit", audit_file(), "--"});
+    line.insert(line.end(), {program(), "run", "--policy", policy_file(), "--audit", audit_file()});
+    line.insert(line.end(), run_options.begin(), run_options.end());
+    line.push_back("--");
     line.insert(line.end(), std::make_move_iterator(command.begin()), std::make_move_iterator(command.end()));
     return line;
 }

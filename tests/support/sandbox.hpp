@@ -29,6 +29,8 @@ public:
     /// What run() executes, for those who start it themselves.
     std::vector<std::string> command_line(std::vector<std::string> command) const;
 
+    /// Further options of `sallyport run`.
+    std::vector<std::string> run_options;
     /// Of the command, and of whoever starts it; both may be changed between runs.
     ShellOptions options;
 
@@ -48,6 +50,9 @@ private:
     User user_;
     TempDirectory directory_;
 };
+
+/// The program, where every user can execute it.
+std::string program();
 
 /// Says "skipped: why", and fails the running test where CI is set.
 void skip(const std::string& why);

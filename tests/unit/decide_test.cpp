@@ -37,7 +37,7 @@ TEST_SUITE("decide") {
         check_all(*policy, {{"example.com", 443, "GET", "/", Reason::no_rule, 0}});
         CHECK(decide_stream(*policy, {"example.com", 22}, false).reason == Reason::no_rule);
         CHECK(decide_stream(*policy, {"example.com", 443}, true).reason == Reason::no_rule);
-        CHECK(!may_resolve(*policy, "example.com"));
+        CHECK(resolution(*policy, "example.com") == Resolution::no);
         CHECK(!policy->has_allowed_descendant("com"));
     }
 
@@ -213,8 +213,8 @@ path = "/admin/**"
         CHECK(decide_stream(*policy, {"github.com", 22}, false).allowed);
         CHECK(request(*policy, "b.example.com", "GET", "/admin", 8443).reason == Reason::denied_by_rule);
         CHECK(request(*policy, "github.com", "GET", "/admin", 8443).allowed);
-        CHECK(!may_resolve(*policy, "a.example.com"));
-        CHECK(may_resolve(*policy, "b.example.com"));
+        CHECK(resolution(*policy, "a.example.com") == Resolution::no);
+        CHECK(resolution(*policy, "b.example.com") == Resolution::yes);
     }
 
     TEST_CASE("a name resolves when an allow rule names it, and its ancestors are known") {
@@ -224,11 +224,11 @@ host = ["*.example.com", "api.github.com", "10.0.0.0/8"]
 [[deny]]
 host = "x.denied.org"
 )");
-        CHECK(may_resolve(*policy, "a.b.example.com"));
-        CHECK(may_resolve(*policy, "api.github.com"));
-        CHECK(!may_resolve(*policy, "example.com"));
-        CHECK(!may_resolve(*policy, "github.com"));
-        CHECK(!may_resolve(*policy, "data.api.github.com"));
+        CHECK(resolution(*policy, "a.b.example.com") == Resolution::yes);
+        CHECK(resolution(*policy, "api.github.com") == Resolution::yes);
+        CHECK(resolution(*policy, "example.com") == Resolution::no);
+        CHECK(resolution(*policy, "github.com") == Resolution::no);
+        CHECK(resolution(*policy, "data.api.github.com") == Resolution::no);
         for (const char* name : {"example.com", "com", "github.com"}) CHECK(policy->has_allowed_descendant(name));
         for (const char* name : {"api.github.com", "org", "denied.org", "a.example.com"})
             CHECK(!policy->has_allowed_descendant(name));
@@ -244,6 +244,34 @@ port = 443
             CHECK(request(*policy, host, "GET", "/").allowed);
         for (const char* host : {"192.0.2.2", "11.0.0.1", "2001:db9::5"})
             CHECK(!request(*policy, host, "GET", "/").allowed);
+    }
+
+    TEST_CASE("audit mode lets through what it would deny, with the reason and the rule of the denial") {
+        const auto loaded = load(kGithub, "sallyport.toml", Mode::audit);
+        const auto policy = std::get<std::shared_ptr<const Policy>>(loaded);
+        const auto kept = request(*policy, "api.github.com", "GET", "/repos/acme/web");
+        CHECK(kept.allowed);
+        CHECK_FALSE(kept.would_deny);
+        const auto unnamed = request(*policy, "evil.test", "POST", "/");
+        CHECK(unnamed.allowed);
+        CHECK(unnamed.would_deny);
+        CHECK(unnamed.reason == Reason::no_rule);
+        CHECK_FALSE(unnamed.rule);
+        const auto denied = request(*policy, "api.github.com", "GET", "/repos/acme/secret/x");
+        CHECK(denied.would_deny);
+        CHECK(denied.reason == Reason::denied_by_rule);
+        CHECK(denied.rule->action == Action::deny);
+        CHECK(decide_stream(*policy, {"db.test", 5432}, false).would_deny);
+        CHECK(resolution(*policy, "evil.test") == Resolution::only_in_audit);
+        CHECK(resolution(*policy, "api.github.com") == Resolution::yes);
+    }
+
+    TEST_CASE("audit mode refuses what no rule can allow, and does not pass TLS through unasked") {
+        const Policy policy({}, {}, {}, {}, Mode::audit);
+        CHECK_FALSE(decide_stream(policy, {"a.test", 443}, false).allowed);
+        CHECK_FALSE(decide_stream(policy, {"a.test", 80}, false).allowed);
+        CHECK_FALSE(decide_stream(policy, {"a.test", 443}, true).allowed);
+        CHECK_FALSE(decide_stream(policy, {"a.test", 8443}, true).allowed);
     }
 
     TEST_CASE("of several allow rules one that reaches private addresses is named") {

@@ -173,6 +173,20 @@ TEST_CASE_FIXTURE(Fixture, "dns: other classes, EDNS versions, opcodes and broke
     CHECK(ask_raw({}).message.empty());
 }
 
+TEST_CASE("dns audit: every name gets an address, and those that no rule allows are reported as such") {
+    const policy::Policy policy({}, {}, {}, {}, policy::Mode::audit);
+    dns::VirtualAddresses addresses;
+    const auto answer = dns::answer(policy, addresses, query("any.example", wire::kDnsA), Transport::udp);
+    CHECK(rcode(answer) == 0);
+    CHECK(records(answer) == 1);
+    REQUIRE(answer.denied);
+    CHECK(answer.denied->would_deny);
+    CHECK(answer.denied->why == "no rule allows any.example");
+    const auto no_name = dns::answer(policy, addresses, query("127.1", wire::kDnsA), Transport::udp);
+    CHECK(no_such_name(no_name));
+    CHECK_FALSE(no_name.denied->would_deny);
+}
+
 TEST_CASE("dns: when all addresses are taken, known names work on and new ones fail") {
     const auto policy = make_policy({"*.example.com"});
     dns::VirtualAddresses addresses(1);

@@ -121,7 +121,8 @@ TEST_CASE("gate: a table of requests on a TLS connection for api.test:443") {
         {get(), 0},
         {get("", "https://api.test/v1/x"), 0},
         {get("", "HTTPS://API.Test/v1/x"), 0},
-        {get("", "https://api.test:443/v1/x"), 400},  // Host names no port: two texts, so no one meaning
+        {get("", "https://api.test:443/v1/x"), 0},  // the default port, written out
+        {get("", "https://api.test:444/v1/x"), 400},
         {"GET /v1/x HTTP/1.1\r\nHost: API.TEST.\r\n\r\n", 0},
         {"GET /v1/x HTTP/1.1\r\nHost: api.test:443\r\n\r\n", 0},
         {"GET /v1/x HTTP/1.0\r\n\r\n", 0},
@@ -198,6 +199,30 @@ TEST_CASE("authority: host and port in parts, IPv6 in brackets, nothing else") {
     CHECK(wire::find(v6.head.fields, "Host") == "[2001:db8::1]");
 }
 
+TEST_CASE("authority: a URL as target and Host name the same host and port, written out or not") {
+    const ConnectionFacts plain{false, "192.0.2.7", 80};
+    const auto status = [&](const std::string& target, const std::string& host) {
+        return judged("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n", plain).status();
+    };
+    CHECK(status("http://open.test/x", "open.test") == 0);
+    CHECK(status("http://open.test:80/x", "open.test") == 0);
+    CHECK(status("http://open.test/x", "open.test:80") == 0);
+    CHECK(status("http://open.test:81/x", "open.test") == 400);
+    CHECK(status("http://open.test:81/x", "open.test:81") == 421);   // not the port of the connection
+    CHECK(status("http://open.test/x", "open.test:81") == 421);
+    CHECK(status("http://open.test/x", "api.test") == 400);
+    CHECK(judged("GET http://open.test/x HTTP/1.0\r\n\r\n", plain).status() == 0);
+    CHECK(judged("GET http://open.test:81/x HTTP/1.0\r\n\r\n", plain).status() == 421);
+    CHECK(judged("GET http://evil.test/x HTTP/1.0\r\n\r\n", plain).status() == 403);
+}
+
+TEST_CASE("gate: what was meant for a proxy ends here") {
+    const auto done = judged(get("Proxy-Authorization: Basic YTpi\r\nProxy-Connection: keep-alive\r\n"));
+    REQUIRE(done.status() == 0);
+    CHECK_FALSE(wire::find(done.head.fields, "Proxy-Authorization"));
+    CHECK_FALSE(wire::find(done.head.fields, "Proxy-Connection"));
+}
+
 TEST_CASE("refusal page: hostile bytes never appear raw, in text or JSON; the TOML stays whole") {
     Refusal refusal{
         403, {"evil.test", 443}, "GET\x1b[2J", "/a\r\nSet-Cookie: x=1\"<script>\x80", "why\n\x07", "f:1", "", ""};
@@ -253,8 +278,8 @@ TEST_CASE("gate: a permit is judged again under other rules, as what it was give
 }
 
 TEST_CASE("gate: a stream is judged again under other rules") {
-    const StreamPermit ssh{{"git.test", 22}, false, false, ""};
-    const StreamPermit tls{{"git.test", 443}, true, true, ""};
+    const StreamPermit ssh{{"git.test", 22}, false, false, "", ""};
+    const StreamPermit tls{{"git.test", 443}, true, true, "", ""};
     const auto under = [](const std::string& toml, const StreamPermit& permit) {
         return objection(Rules{policy::policy_of(toml), nullptr}, permit).value_or("");
     };

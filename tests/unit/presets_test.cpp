@@ -128,6 +128,6 @@ TEST_SUITE("presets") {
               "marketplace.visualstudio.com", "vscode.blob.core.windows.net", "update.code.visualstudio.com"})
             CHECK_MESSAGE(request(*policy, host, "GET", "/").allowed, host);
         CHECK(request(*policy, "api.github.com", "GET", "/zen").allowed);
-        CHECK(!may_resolve(*policy, "example.com"));
+        CHECK(resolution(*policy, "example.com") == Resolution::no);
     }
 }

@@ -16,14 +16,14 @@ SharedPlan plan_for(std::vector<Statement> gateway) {
             .gateway = std::move(gateway),
             .published = {3000},
             .uplinks = {"eth0", "eth1"},
-            .uplink_mark = 1111,
-            .loopback_mark = 2222};
+            .mark = 1111};
 }
 
 constexpr const char* kShared = R"(table inet sallyport {
   chain arrival {
     type filter hook prerouting priority -150; policy accept;
     iif "lo" ct status dnat ct direction reply accept
+    iif "lo" tcp flags & rst == rst ct direction reply ct mark 0 accept
     iif "lo" fib saddr type != local drop
     iif "lo" fib daddr type != local drop
   }
@@ -43,7 +43,7 @@ constexpr const char* kShared = R"(table inet sallyport {
     icmpv6 type 133 ip6 hoplimit 255 meta mark set 1111 accept
     icmpv6 type 135 ip6 hoplimit 255 meta mark set 1111 accept
     icmpv6 type 136 ip6 hoplimit 255 meta mark set 1111 accept
-    fib daddr type local meta mark set 2222 accept
+    fib daddr type local accept
   }
   chain programs {
     meta skuid 65532 goto gateway
@@ -57,7 +57,7 @@ constexpr const char* kShared = R"(table inet sallyport {
     ip daddr 127.0.0.11 reject with icmpx admin-prohibited
     tcp dport 15001 ct status & dnat == 0 limit rate 10/second burst 20 packets log prefix "direct" group 7 snaplen 128
     tcp dport 15001 ct status & dnat == 0 reject with tcp reset
-    fib daddr type local meta mark set 2222 accept
+    fib daddr type local accept
     tcp sport 3000 ct state established ct direction reply meta mark set 1111 accept
     meta l4proto tcp limit rate 10/second burst 20 packets log prefix "tcp" group 7 snaplen 128
     meta l4proto tcp reject with tcp reset
@@ -74,6 +74,7 @@ constexpr const char* kShared = R"(table inet sallyport {
   }
   chain gateway {
     ct direction original ct mark set 26465
+    fib daddr type local accept
     meta mark set 1111 accept
   }
   chain input {
@@ -96,11 +97,6 @@ constexpr const char* kShared = R"(table inet sallyport {
   }
 }
 table netdev sallyport {
-  chain loopback {
-    type filter hook egress devices = { "lo" } priority 0; policy drop;
-    meta mark 2222 meta mark set 0 accept
-    meta mark 1111 meta mark set 0 accept
-  }
   chain uplinks {
     type filter hook egress devices = { "eth0", "eth1" } priority 0; policy drop;
     meta protocol arp meta skuid != 4294967295 drop
@@ -169,11 +165,13 @@ TEST_CASE("shared rules: every chain that filters drops by default but the one t
                 CHECK(c.base->policy == Policy::drop);
 }
 
-TEST_CASE("shared rules: the mark of `lo` opens no uplink") {
+TEST_CASE("shared rules: what stays in the namespace carries no mark, the gateway's neither") {
+    for (const auto& table : shared_ruleset(plan_for({OwnerUser{65532}})))
+        for (const auto& c : table.chains)
+            for (const auto& rule : c.rules)
+                if (has(rule, Is::local_destination)) CHECK_FALSE(has(rule, SetMark{1111}));
     const auto rules = shared_ruleset(plan_for({OwnerUser{65532}}));
-    CHECK(count(chain(rules, "uplinks"), Mark{2222}) == 0);
-    CHECK(count(chain(rules, "departure"), Mark{2222}) == 0);
-    CHECK(count(chain(rules, "loopback"), Mark{2222}) == 1);
+    CHECK(chain(rules, "gateway").rules[1] == Rule{Is::local_destination, Verdict::accept});
 }
 
 TEST_CASE("shared rules: without IPv6, it is not redirected to where nobody listens, and nothing else changes") {
@@ -191,7 +189,7 @@ TEST_CASE("shared rules: in a namespace without uplink no chain is made for none
     plan.uplinks.clear();
     const auto rules = shared_ruleset(plan);
     REQUIRE(rules.back().family == Family::netdev);
-    CHECK(rules.back().chains.size() == 1);
+    CHECK(rules.back().chains.empty());
 }
 
 TEST_CASE("encoding: both tables are replaced in one batch, each chain is there before a rule goes to it") {

@@ -1,0 +1,48 @@
+#pragma once
+// What happened, counted: the source of the table at the end of a run. Pure.
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "gateway/audit/events.hpp"
+
+namespace sallyport::audit {
+
+/// In the order in which a reader should see them.
+enum class Outcome { alarm, denied, would_deny, allowed };
+
+/// Events that are counted together. Texts are as they came, but cut.
+struct LedgerKey {
+    Outcome outcome = Outcome::denied;
+    std::string host;    ///< with its port unless that is 80 or 443
+    std::string method;  ///< of the request; else "tls", "tcp", "DNS" or the class of packet
+    std::string rule;    ///< may be empty
+    std::string path;    ///< without query; empty: no request
+
+    auto operator<=>(const LedgerKey&) const = default;
+};
+
+/// Keeps at most kMaxKeys different ones; what is beyond is counted by outcome only.
+class Ledger {
+public:
+    static constexpr std::size_t kMaxKeys = 4000;
+
+    void add(const Event& event);
+    const std::map<LedgerKey, std::uint64_t>& entries() const { return entries_; }
+    const std::map<Outcome, std::uint64_t>& others() const { return others_; }
+    /// Events with this outcome, others included.
+    std::uint64_t total(Outcome outcome) const;
+    /// Something was denied, or in audit mode would have been.
+    bool denied_anything() const { return total(Outcome::allowed) != total_; }
+
+private:
+    std::map<LedgerKey, std::uint64_t> entries_;
+    std::map<Outcome, std::uint64_t> others_;
+    std::map<Outcome, std::uint64_t> totals_;
+    std::uint64_t total_ = 0;
+};
+
+}  // namespace sallyport::audit
