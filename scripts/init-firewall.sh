@@ -128,8 +128,8 @@ copy_policy() {
   local source=$own_policy
   [[ ! -f $host/policy.toml ]] || source=$host/policy.toml
   if [[ -f $source ]]; then
-    [[ $source == "$host"/* || $(stat -c %u "$source") == 0 ]] ||
-      fail "$source belongs to another user than root, who could change what it allows"
+    [[ $source == "$host"/* || $(stat -Lc '%u %A' "$source") == '0 '?????-??-? ]] ||
+      fail "another user than root may write to $source, and so change what it allows"
     "$sallyport" check "$source" >/dev/null || fail "$source has mistakes"
     install -m 0644 "$source" "$run/policy.new"
   else
@@ -181,11 +181,19 @@ check() {
 
 (($# == 0)) || fail "takes no argument"
 ((EUID == 0)) || fail "needs root: sudo /usr/local/bin/init-firewall.sh"
-exec 9>/run/sallyport.lock
-flock -w 120 9 || fail "another call is under way for two minutes already"
+# A terminal of the caller's must not stop us half way.
+trap 'exit 1' HUP INT QUIT TERM
+trap '' TSTP TTIN TTOU
 
 keep=no
 trap finish EXIT
+umask 077 # who can open the lock, can hold it
+exec 9>/run/sallyport.lock
+umask 022
+if ! flock -w 120 9; then
+  ! serving || keep=yes
+  fail "another call is under way for two minutes already"
+fi
 [[ -x $sallyport ]] || fail "$sallyport is missing in this container"
 if serving; then
   keep=yes
