@@ -82,6 +82,7 @@ stop_gateway() {
 finish() {
   local status=$?
   ((status != 0)) || return 0
+  trap '' HUP INT QUIT TERM
   set +e
   if [[ $keep == yes ]]; then
     echo "init-firewall: failed; what was in force before stays in force" >&2
