@@ -20,12 +20,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> existing(const std::vector<std::string>& patterns) {
+using Acceptable = std::function<bool(const std::string&)>;
+
+std::vector<std::string> existing(const std::vector<std::string>& patterns, const Acceptable& acceptable) {
     std::vector<std::string> found;
     for (const auto& pattern : patterns) {
         glob_t matches{};
         if (::glob(pattern.c_str(), 0, nullptr, &matches) == 0)
             for (std::size_t i = 0; i < matches.gl_pathc; ++i) {
+                if (!acceptable(matches.gl_pathv[i])) continue;
                 std::error_code error;
                 const auto real = fs::canonical(matches.gl_pathv[i], error);
                 if (!error) found.push_back(real.string());
@@ -37,9 +40,9 @@ std::vector<std::string> existing(const std::vector<std::string>& patterns) {
 
 }  // namespace
 
-TrustListing look_up(const TrustCandidates& candidates) {
-    return {existing(candidates.bundles), existing(candidates.hash_directories),
-            existing(candidates.anchor_directories), existing(candidates.java_stores)};
+TrustListing look_up(const TrustCandidates& candidates, const Acceptable& acceptable) {
+    return {existing(candidates.bundles, acceptable), existing(candidates.hash_directories, acceptable),
+            existing(candidates.anchor_directories, acceptable), existing(candidates.java_stores, acceptable)};
 }
 
 void append_pem(std::string& bundle, const std::string& pem) {

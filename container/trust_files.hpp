@@ -1,6 +1,7 @@
 #pragma once
 // What making a CA trusted needs, whether in a sandbox's mount namespace or on a system for good.
 
+#include <functional>
 #include <string>
 
 #include "container/trust_layout.hpp"
@@ -10,8 +11,10 @@ namespace sallyport::container {
 /// The name of our files among a system's own, without an ending.
 inline constexpr const char* kCaName = "sallyport-ca";
 
-/// Those of the candidates that exist.
-TrustListing look_up(const TrustCandidates& candidates);
+/// Those of the candidates that exist, and whose names, before links are followed, are acceptable.
+TrustListing look_up(
+    const TrustCandidates& candidates,
+    const std::function<bool(const std::string&)>& acceptable = [](const std::string&) { return true; });
 
 void append_pem(std::string& bundle, const std::string& pem);
 

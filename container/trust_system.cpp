@@ -28,6 +28,33 @@ constexpr const char* kEnvironment = "/etc/environment";         // what PAM sta
 constexpr std::array kShellFiles = {"/etc/bash.bashrc", "/etc/bashrc", "/etc/bash/bashrc", "/etc/zsh/zshenv",
                                     "/etc/zshenv"};
 
+/// The groups that Debian itself hands out (staff, for /usr/local) are root's.
+bool is_roots(const struct stat& info) {
+    constexpr gid_t kFirstGroupOfOthers = 100;
+    if (info.st_uid != 0 && info.st_uid != ::geteuid()) return false;
+    if (S_ISLNK(info.st_mode)) return true;
+    const bool groups = info.st_gid < kFirstGroupOfOthers || info.st_gid == ::getegid();
+    return !(info.st_mode & S_IWOTH) && (groups || !(info.st_mode & S_IWGRP));
+}
+
+/// True when nobody but root can change where `path` leads to, below `root`: others could lay a link there, and what
+/// is root's would be overwritten.
+bool only_root_decides(const fs::path& path, const std::string& root, int links = 0) {
+    constexpr int kMostLinks = 20;
+    fs::path at = "/";
+    for (const auto& part : path.relative_path()) {
+        at = part == ".." ? at.parent_path() : part == "." ? at : at / part;  // no link in it, so far
+        if (is_within(root, at.string())) continue;
+        struct stat info {};
+        if (::lstat(at.c_str(), &info) != 0 || !is_roots(info)) return false;
+        if (!S_ISLNK(info.st_mode)) continue;
+        const auto target = at.parent_path() / fs::read_symlink(at);
+        if (links == kMostLinks || !only_root_decides(target, root, links + 1)) return false;
+        at = fs::canonical(target);
+    }
+    return true;
+}
+
 class System {
 public:
     System(std::string root, const std::string& ca_pem) : root_(std::move(root)), ca_(certificate_blocks(ca_pem)) {}
@@ -55,13 +82,14 @@ private:
         for (auto* list : {&candidates.bundles, &candidates.hash_directories, &candidates.anchor_directories,
                            &candidates.java_stores})
             for (auto& path : *list) path = root_ + path;
-        const auto listing = look_up(candidates);
+        const auto acceptable = [this](const std::string& path) { return only_root_decides(path, root_); };
+        const auto listing = look_up(candidates, acceptable);
         if (!listing.bundles.empty()) return plan_trust(listing);
         // A system that trusts nobody yet: programs that come later look where Debian has it, and so does Go.
         fs::create_directories(root_ + "/etc/ssl/certs");
         fs::create_directories(root_ + "/usr/local/share/ca-certificates");
         write_file(root_ + "/etc/ssl/certs/ca-certificates.crt", "", 0644);
-        return plan_trust(look_up(candidates));
+        return plan_trust(look_up(candidates, acceptable));
     }
 
     std::string installed_before(const TrustPlan& plan) const {

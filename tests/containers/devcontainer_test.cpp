@@ -162,6 +162,7 @@ sudo -n /usr/local/bin/init-firewall.sh --open && echo argued
 sudo -n PATH=/tmp /usr/local/bin/init-firewall.sh && echo argued
 echo >>/usr/local/bin/init-firewall.sh && echo wrote
 echo >>/run/sallyport/policy.toml && echo wrote
+flock -n /run/sallyport.lock true && echo locked
 touch /etc/sallyport /run/sallyport/x /var/lib/sallyport/host/x && echo wrote
 perl -e 'socket(S, 17, 3, 768) or exit 1' && echo packets
 perl -e 'socket(S, 2, 1, 0) and setsockopt(S, 1, 36, pack("i", 1)) or exit 1' && echo marked

@@ -140,3 +140,23 @@ TEST_CASE("trust on a system: a bundle keeps its mode, and what is no certificat
     trust_on_system(ours.pem(), root.at(""));
     CHECK(fs::status(root.at(kDebianBundle)).permissions() == fs::perms(0640));
 }
+
+TEST_CASE("trust on a system: where others than root can write, no link is followed and nothing changed") {
+    const testing::TestCa other("Other"), ours("Sallyport CA");
+    const Root root;
+    make_debian(root, other.pem());
+    root.put("/etc/shadow", "root:*:");
+    root.put("/usr/lib/jvm/ours/lib/security/cacerts", "old store");
+    root.put("/srv/theirs/lib/security/cacerts", "their store");
+    root.make("/opt/java/theirs/lib/security");
+    fs::create_symlink(root.at("/etc/shadow"), root.at("/opt/java/theirs/lib/security/cacerts"));
+    // Root's own link leads there as well, by way of a link of theirs.
+    fs::create_symlink("../../../opt/java/theirs/jdk", root.at("/usr/lib/jvm/default"));
+    fs::create_symlink("../../../srv/theirs", root.at("/opt/java/theirs/jdk"));
+    fs::permissions(root.at("/opt/java/theirs"), fs::perms(0777));
+    trust_on_system(ours.pem(), root.at(""));
+    CHECK(root.text("/etc/shadow") == "root:*:");
+    CHECK(root.text("/srv/theirs/lib/security/cacerts") == "their store");
+    CHECK(root.text("/usr/lib/jvm/ours/lib/security/cacerts") != "old store");
+    CHECK(root.text(kDebianBundle) == other.pem() + ours.pem());
+}
