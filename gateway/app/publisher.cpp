@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "container/doorway_client.hpp"
+#include "container/gateway_sockets.hpp"
 #include "container/socket_handover.hpp"
 #include "gateway/base/startup_error.hpp"
 #include "gateway/net/relay.hpp"
@@ -115,6 +116,9 @@ audit::ConnectionEvent describe(const net::Socket& client, const policy::Publica
 std::vector<UniqueFd> open_published_ports(const std::vector<policy::Publication>& publications) {
     std::vector<UniqueFd> listeners;
     for (const auto& publication : publications) {
+        if (publication.port == container::kExplicitProxyPort)
+            throw StartupError(publication.where.to_string() + ": port " + std::to_string(publication.port) +
+                               " is the gateway's own in the sandbox: whoever reached it would get the secrets put in");
         auto fd = listen_on(false, publication.listen);
         if (!fd && errno != EADDRINUSE && errno != EACCES) fd = listen_on(true, publication.listen);   // no IPv6 here
         if (!fd)

@@ -234,6 +234,14 @@ TEST_CASE("publish: a connection ends with the doorway, and a port that is taken
           std::string::npos);
 }
 
+TEST_CASE("publish: the port at which the sandbox finds the explicit proxy is refused, since whoever came would get secrets") {
+    const DoorwayGround ground("[[publish]]\nport = 15080\nlisten = 13000\n");
+    if (!ground.outside) return;
+    const auto said = ground.gateway()->read_all();
+    CHECK(said.find("policy.toml:1: port 15080 is the gateway's own") != std::string::npos);
+    CHECK_FALSE(ground.connect_outside("127.0.0.1", 13000));
+}
+
 TEST_CASE("gateway: a policy that changes is taken over, and whoever may ask is told how it stands") {
     const DoorwayGround ground;
     if (!ground.outside) return;
