@@ -1,25 +1,19 @@
 #include "container/trust_install.hpp"
 
 #include <dirent.h>
-#include <glob.h>
-#include <openssl/bio.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <climits>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
 #include <vector>
 
 #include "container/files.hpp"
 #include "container/java_trust_store.hpp"
+#include "container/trust_files.hpp"
 #include "container/trust_layout.hpp"
 #include "gateway/base/startup_error.hpp"
 
@@ -28,54 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kCaName = "sallyport-ca";
 constexpr std::size_t kMaxCloneEntries = 8192;
-
-// ---- what exists
-
-std::vector<std::string> existing(const std::vector<std::string>& patterns) {
-    std::vector<std::string> found;
-    for (const auto& pattern : patterns) {
-        glob_t matches{};
-        if (::glob(pattern.c_str(), 0, nullptr, &matches) == 0)
-            for (std::size_t i = 0; i < matches.gl_pathc; ++i) {
-                std::error_code error;
-                const auto real = fs::canonical(matches.gl_pathv[i], error);
-                if (!error) found.push_back(real.string());
-            }
-        ::globfree(&matches);
-    }
-    return found;
-}
-
-TrustListing look_up(const TrustCandidates& candidates) {
-    return {existing(candidates.bundles), existing(candidates.hash_directories),
-            existing(candidates.anchor_directories), existing(candidates.java_stores)};
-}
-
-// ---- certificates
-
-void append_pem(std::string& bundle, const std::string& pem) {
-    if (!bundle.empty() && bundle.back() != '\n') bundle += '\n';
-    bundle += pem;
-}
-
-/// The name under which X509_LOOKUP_hash_dir(3) looks, without the number.
-std::string subject_hash(const std::string& ca_pem) {
-    struct Free {
-        void operator()(BIO* bio) const { BIO_free(bio); }
-        void operator()(X509* certificate) const { X509_free(certificate); }
-    };
-    const std::unique_ptr<BIO, Free> bio(BIO_new_mem_buf(ca_pem.data(), static_cast<int>(ca_pem.size())));
-    const std::unique_ptr<X509, Free> ca(bio ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr);
-    if (!ca) throw StartupError("the gateway's CA is not a certificate in PEM form");
-    std::array<char, 16> text;
-    std::snprintf(text.data(), text.size(), "%08lx",
-                  X509_NAME_hash_ex(X509_get_subject_name(ca.get()), nullptr, nullptr, nullptr));
-    return text.data();
-}
-
-// ---- directories
 
 /// One thing in a directory that is to be cloned, held in memory while a tmpfs takes the directory's place.
 struct Entry {
@@ -119,15 +66,6 @@ void clone_directory(const std::string& directory) {
             write_file(path, entry.content, entry.mode);
         else if (::symlink(entry.content.c_str(), path.c_str()) != 0)
             throw system_error("cannot copy " + path, errno);
-    }
-}
-
-void add_hash_link(const std::string& directory, const std::string& hash) {
-    const auto target = std::string(kCaName) + ".pem";
-    for (int number = 0;; ++number) {
-        const auto link = directory + "/" + hash + "." + std::to_string(number);
-        if (::symlink(target.c_str(), link.c_str()) == 0) return;
-        if (errno != EEXIST) throw system_error("cannot create " + link, errno);
     }
 }
 

@@ -118,6 +118,14 @@ std::vector<std::pair<std::string, std::string>> trust_environment(std::span<con
     return out;
 }
 
+std::vector<std::pair<std::string, std::string>> system_trust_environment(const std::string& bundle) {
+    std::vector<std::pair<std::string, std::string>> out;
+    for (const auto* variable : kBundleVariables) out.emplace_back(variable, bundle);
+    out.emplace_back(kNodeExtraVariable, bundle);
+    out.emplace_back(kDenoVariable, bundle);
+    return out;
+}
+
 std::vector<std::string> own_bundles(std::span<const std::string> environment) {
     std::vector<std::string> out;
     for (const auto* variable : kBundleVariables) out.push_back(environment_value(environment, variable));

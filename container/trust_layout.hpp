@@ -51,6 +51,9 @@ TrustPlan plan_trust(const TrustListing& existing);
 /// Variables (KEY, VALUE) to set for COMMAND, given its environment ("KEY=VALUE").
 std::vector<std::pair<std::string, std::string>> trust_environment(std::span<const std::string> environment);
 
+/// The same for a system whose own bundle has our CA in it.
+std::vector<std::pair<std::string, std::string>> system_trust_environment(const std::string& bundle);
+
 /// The bundles that the user's own variables name: they stay trusted.
 std::vector<std::string> own_bundles(std::span<const std::string> environment);
 /// What the user's NODE_EXTRA_CA_CERTS names, or "".

@@ -16,6 +16,7 @@
 #include "gateway/app/policy_commands.hpp"
 #include "gateway/app/run.hpp"
 #include "gateway/app/suggest.hpp"
+#include "gateway/app/trust_command.hpp"
 #include "gateway/base/startup_error.hpp"
 
 namespace {
@@ -117,6 +118,10 @@ int dispatch(int argc, char** argv) {
     auto* presets = cli.add_subcommand("presets", "List the presets that ship with sallyport, or print one");
     presets->add_option("NAME", preset, "Preset to print");
 
+    std::string ca_file = "/run/sallyport/trust/ca.pem";
+    auto* trust = cli.add_subcommand("trust", "As root in a container: make every program there trust the gateway's CA");
+    trust->add_option("--ca", ca_file, "The CA (default: /run/sallyport/trust/ca.pem)")->type_name("FILE");
+
     std::string admin = app::kAdminSocket;
     const auto add_question = [&](const char* name, const char* description) {
         auto* question = cli.add_subcommand(name, description);
@@ -148,6 +153,7 @@ int dispatch(int argc, char** argv) {
     for (const auto* question : {static_cast<const CLI::App*>(health), status, reload})
         if (*question) return app::ask_gateway(question->get_name(), admin);
     if (*check) return app::check(files);
+    if (*trust) return app::trust(ca_file);
     if (*suggest) return app::suggest(suggest_options);
     if (*explain) return app::explain(policy_file, words);
     return app::presets(preset);

@@ -1,6 +1,7 @@
-"""The origin of the client tests: an HTTPS server on loopback.
+"""The origin of the client tests: an HTTPS server.
 
-Arguments: certificate, its key, the only API key that it accepts, a directory of bare git repositories, a log file.
+Arguments: certificate, its key, the only API key that it accepts, a directory of bare git repositories, a log file, the
+address to listen on.
 Prints its port. Each request is a JSON line in the log: what really arrived.
 """
 import base64
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 
-certificate, private_key, api_key, repositories, log_file = sys.argv[1:]
+certificate, private_key, api_key, repositories, log_file, address = sys.argv[1:]
 log_lock = threading.Lock()
 
 
@@ -143,7 +144,7 @@ class Origin(http.server.BaseHTTPRequestHandler):
         pass
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
+server = http.server.ThreadingHTTPServer((address, 0), Origin)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(certificate, private_key)
 server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

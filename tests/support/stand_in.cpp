@@ -33,7 +33,7 @@ TempDirectory::~TempDirectory() {
 }
 
 std::vector<std::string> StandIn::command() const {
-    write_identity(ca_.good("127.0.0.1"), directory_.path());
+    write_identity(ca_.good(address_), directory_.path());
     std::filesystem::create_directory(repositories());
     return {"python3",
             SALLYPORT_SOURCE_DIR "/tests/clients/stand_in.py",
@@ -41,13 +41,15 @@ std::vector<std::string> StandIn::command() const {
             directory_.path() / "key.pem",
             kKey,
             repositories(),
-            directory_.path() / "requests.jsonl"};
+            directory_.path() / "requests.jsonl",
+            address_};
 }
 
-StandIn::StandIn() : ca_("Stand-in CA"), server_(command(), {}), port_(server_.first_line()) {}
+StandIn::StandIn(std::string address)
+    : address_(std::move(address)), ca_("Stand-in CA"), server_(command(), {}), port_(server_.first_line()) {}
 
 std::string StandIn::route(const std::string& host) const {
-    return "[[route]]\nhost = \"" + host + "\"\nto = \"https://127.0.0.1:" + port_ + "\"\n";
+    return "[[route]]\nhost = \"" + host + "\"\nto = \"https://" + address_ + ":" + port_ + "\"\n";
 }
 
 std::vector<nlohmann::json> StandIn::requests() const {

@@ -1,5 +1,5 @@
 #pragma once
-// The origin of the client tests (tests/clients/stand_in.py): HTTPS on loopback, under a CA that nobody trusts unless
+// The origin of the client tests (tests/clients/stand_in.py): HTTPS, under a CA that nobody trusts unless
 // told to. It is the only part of those tests that is not the real thing.
 
 #include <filesystem>
@@ -29,10 +29,11 @@ public:
     /// The only key that it answers to.
     static constexpr const char* kKey = "sk-real-b1946ac92492d2347c6235b4d2611184";
 
-    StandIn();
+    explicit StandIn(std::string address = "127.0.0.1");
 
     /// The policy's lines that make it the origin of `host`.
     std::string route(const std::string& host) const;
+    const std::string& port() const { return port_; }
     const std::string& ca_pem() const { return ca_.pem(); }
     /// What arrived, oldest first: method, path, connection (a number), headers (names in lower case).
     std::vector<nlohmann::json> requests() const;
@@ -42,6 +43,7 @@ public:
 private:
     std::vector<std::string> command() const;
 
+    std::string address_;
     TempDirectory directory_;
     testing::TestCa ca_;
     Program server_;
