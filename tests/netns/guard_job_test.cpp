@@ -81,7 +81,8 @@ TEST_CASE("guarded job: steps reach what the policy allows, until the job is fin
     CAPTURE(summary);
     CHECK(summary.starts_with("\n### Sallyport: 3 allowed"));
     CHECK(summary.find("| denied | `other.example.test` | `DNS` |") != summary.npos);
-    CHECK(summary.find("| allowed | `api.example.test` | `GET` | `/echo/*` | 3 | `sallyport.toml:2` |") != summary.npos);
+    CHECK(summary.find("| allowed | `api.example.test` | `GET` | `/echo/*` | 3 | `sallyport.toml:2` |") !=
+          summary.npos);
     CHECK(machine->run("kill -0 " + pid).says("No such process"));
     check_open(*machine);
 
@@ -138,13 +139,38 @@ TEST_CASE("guarded job: a mistake fails the step, in one line, and leaves the ma
     refused({"guard=job"}, "add use = [\"github-actions-runner\"]");
     machine->write_policy(kRunner + "[[allow]]\nhots = \"api.example.test\"\n");
     refused({"guard=job"}, "the policy sallyport.toml has mistakes");
-    machine->write_policy(kRunner + "[[secret]]\nname = \"a\"\nhost = \"a.test\"\nheader = \"a\"\nvalue = { env = \"GONE\" }\n");
+    machine->write_policy(kRunner +
+                          "[[secret]]\nname = \"a\"\nhost = \"a.test\"\nheader = \"a\"\nvalue = { env = \"GONE\" }\n");
     refused({"guard=job"}, "GONE");  // found out when the rules are there
     machine->write_policy(kRunner);
     refused({"guard=job", "mode=loud"}, "does not serve");
     refused({"guard=step"}, "can only be 'job'");
     refused({"guard=job", "run=true"}, "only one");
     refused({"guard=job", "binary=/nowhere"}, "names no program");
+}
+
+TEST_CASE(
+    "guarded job: the gateway asks the servers behind systemd-resolved, and refuses to ask another resolver here") {
+    const auto machine = JobMachine::create();
+    if (!machine) return;
+    machine->write_policy(policy(*machine));
+    const auto resolver = [&](const std::string& address) {
+        return machine->run("echo 'nameserver " + address + "' | sudo tee /etc/resolv.conf").status == 0;
+    };
+    REQUIRE(resolver("127.0.0.1"));
+    CHECK(machine->use({"guard=job"}).says("the resolver 127.0.0.1 on this machine would be guarded too"));
+    REQUIRE(resolver("127.0.0.53"));
+    CHECK(machine->use({"guard=job"}).says("/run/systemd/resolve/resolv.conf cannot be read"));
+    check_open(*machine);
+    CHECK(machine
+              ->run("sudo mkdir -p /run/systemd/resolve; printf '# its own\\nnameserver 203.0.113.53\\nsearch .\\n' | "
+                    "sudo tee /run/systemd/resolve/resolv.conf")
+              .status == 0);
+    REQUIRE(machine->use({"guard=job"}).status == 0);
+    CHECK(machine->run("tr '\\0' ' ' </proc/$(cat /var/lib/sallyport-job/pid)/cmdline")
+              .says("--name-server 203.0.113.53"));
+    CHECK(machine->run(kAllowed).status == 0);
+    CHECK(machine->use({"finish=true"}).status == 0);
 }
 
 TEST_CASE("guarded job: when the gateway dies nothing leaves, and the last step says so and opens the machine") {

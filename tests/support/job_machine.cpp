@@ -92,8 +92,14 @@ Step JobMachine::as_runner(std::vector<std::string> command) const {
     const auto& folder = directory_.path();
     std::ofstream(folder / "summary") << "";
     Launch launch;
-    launch.command = {"/bin/bash", "-c", "status=0; \"$@\" || status=$?; echo \"exit $status\"", "-", "setpriv",
-                      "--reuid=runner", "--regid=runner", "--init-groups"};
+    launch.command = {"/bin/bash",
+                      "-c",
+                      "status=0; \"$@\" || status=$?; echo \"exit $status\"",
+                      "-",
+                      "setpriv",
+                      "--reuid=runner",
+                      "--regid=runner",
+                      "--init-groups"};
     launch.command.insert(launch.command.end(), command.begin(), command.end());
     launch.environment = {kPath, "HOME=" + folder.string(), "RUNNER_TRACKING_ID=github_1",
                           "GITHUB_STEP_SUMMARY=" + (folder / "summary").string(),
