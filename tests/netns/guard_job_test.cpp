@@ -149,6 +149,34 @@ TEST_CASE("guarded job: a mistake fails the step, in one line, and leaves the ma
     refused({"guard=job", "binary=/nowhere"}, "names no program");
 }
 
+TEST_CASE("guarded job: a connection from before is ended at once, so that whoever held it makes a new one") {
+    const auto machine = JobMachine::create();
+    if (!machine) return;
+    machine->write_policy(policy(*machine));
+    const std::string agent =
+        "import socket, sys\n"
+        "agent = socket.create_connection(('" +
+        std::string(JobMachine::kOrigin) + "', " + machine->origin->port() + R"(), 10)
+open('connected', 'w')
+sys.stdin.readline()
+try:
+    agent.send(b'x')
+    what = repr(agent.recv(1))
+except OSError as error:
+    what = type(error).__name__
+open('ended', 'w').write(what)
+)";
+    CHECK(machine
+              ->run("mkfifo go; setsid python3 -c \"" + agent +
+                    "\" <>go >/dev/null 2>&1 &\n"
+                    "until [[ -e connected ]]; do sleep 0.05; done")
+              .status == 0);
+    REQUIRE(machine->use({"guard=job"}).status == 0);
+    CHECK(machine->run("echo >go; for i in {1..200}; do [[ ! -s ended ]] || break; sleep 0.05; done").status == 0);
+    CHECK(machine->read("ended") == "ConnectionResetError");
+    CHECK(machine->use({"finish=true"}).status == 0);
+}
+
 TEST_CASE(
     "guarded job: the gateway asks the servers behind systemd-resolved, and refuses to ask another resolver here") {
     const auto machine = JobMachine::create();
