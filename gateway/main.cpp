@@ -115,6 +115,8 @@ int dispatch(int argc, char** argv) {
     guard->add_option("--user", guard_options.user, "The gateway's user, whom the rules let out")->required()->type_name("NAME|UID");
     guard->add_option("--policy", guard_options.policy_file, "Policy, for its [[publish]]")->type_name("FILE");
 
+    const auto* unguard = cli.add_subcommand("unguard", "Take the rules of the shared form away again");
+
     std::string preset;
     auto* presets = cli.add_subcommand("presets", "List the presets that ship with sallyport, or print one");
     presets->add_option("NAME", preset, "Preset to print");
@@ -150,6 +152,10 @@ int dispatch(int argc, char** argv) {
     if (*gateway) app::gateway(gateway_options);
     if (*guard) {
         app::guard(guard_options);
+        return 0;
+    }
+    if (*unguard) {
+        app::unguard();
         return 0;
     }
     if (*health && health_doorway) return app::doorway_health(*health_doorway);

@@ -1,0 +1,152 @@
+// action.yml's `guard: job` and `finish`, their steps run as GitHub runs them.
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/support/job_machine.hpp"
+
+using namespace sallyport::test;
+
+namespace {
+
+const std::string kRunner = "use = [\"github-actions-runner\"]\n";
+const std::string kAllowed = "curl -sS -m 10 https://api.example.test/echo/1";
+const std::string kDenied = "curl -sS -m 10 https://other.example.test/echo";
+
+std::string policy(const JobMachine& machine) {
+    return kRunner + "[[allow]]\nhost = \"api.example.test\"\n" + machine.origin->route("api.example.test") +
+           machine.origin->route("other.example.test");
+}
+
+std::string direct(const JobMachine& machine) {
+    return "curl -sS -m 10 https://" + std::string(JobMachine::kOrigin) + ":" + machine.origin->port() + "/echo";
+}
+
+bool nothing_left(const JobMachine& machine) {
+    return machine.outside->recorded().destinations().empty();
+}
+
+void check_open(const JobMachine& machine) {
+    CHECK(machine.run(direct(machine)).status == 0);
+    CHECK(machine.run("sudo test -e /var/lib/sallyport-job").status == 1);
+}
+
+}  // namespace
+
+TEST_CASE("guarded job: steps reach what the policy allows, until the job is finished; the table is the summary") {
+    const auto machine = JobMachine::create();
+    if (!machine) return;
+    machine->write_policy(policy(*machine));
+    check_open(*machine);
+    const auto guarded = machine->use({"guard=job"});
+    CAPTURE(guarded.output);
+    REQUIRE(guarded.status == 0);
+    CHECK(guarded.says("the rest of this job reaches only what the policy allows"));
+    const auto pid = machine->run("cat /var/lib/sallyport-job/pid").output;
+    CHECK(machine->run("grep \"^Uid:.$(id -u sallyport)\" /proc/$(cat /var/lib/sallyport-job/pid)/status").status == 0);
+
+    const auto allowed = machine->run(kAllowed);
+    CAPTURE(allowed.output);
+    CHECK(allowed.status == 0);
+    CHECK(allowed.says("\"path\": \"/echo/1\""));
+    CHECK(machine->run("env -i " + kAllowed).status == 0);  // by the system's certificates, without our variables
+    CHECK(machine->run("[[ $NODE_EXTRA_CA_CERTS == /* && -r $NODE_EXTRA_CA_CERTS ]]").status == 0);
+    machine->outside->recorded();
+    CHECK(machine->run(kDenied).status != 0);
+    CHECK(machine->run(direct(*machine)).status != 0);
+    CHECK(machine->run("sudo " + kDenied).status != 0);
+    CHECK(nothing_left(*machine));
+    CHECK(machine->use({"guard=job"}).says("guarded already"));
+    CHECK(machine->run(kAllowed).status == 0);
+
+    const auto finished = machine->use({"finish=true"});
+    CAPTURE(finished.output);
+    CHECK(finished.status == 0);
+    CHECK(finished.says("not guarded any more"));
+    const auto summary = machine->summary();
+    CAPTURE(summary);
+    CHECK(summary.starts_with("\n### Sallyport: 3 allowed"));
+    CHECK(summary.find("| denied | `other.example.test` | `DNS` |") != summary.npos);
+    CHECK(summary.find("| allowed | `api.example.test` | `GET` | `/echo/*` | 3 | `sallyport.toml:2` |") != summary.npos);
+    CHECK(machine->run("kill -0 " + pid).says("No such process"));
+    check_open(*machine);
+
+    const auto again = machine->use({"finish=true"});
+    CHECK(again.status == 0);
+    CHECK(again.says("no job is guarded"));
+    CHECK(machine->summary().empty());
+    check_open(*machine);
+}
+
+TEST_CASE("guarded job: what was denied fails the last step where that was asked for, and the log is the job's") {
+    const auto machine = JobMachine::create();
+    if (!machine) return;
+    machine->write_policy(policy(*machine));
+    for (const bool denied : {true, false}) {
+        REQUIRE(machine->use({"guard=job", "fail-on-deny=true", "audit-log=audit.jsonl"}).status == 0);
+        CHECK(machine->run(kAllowed).status == 0);
+        if (denied) CHECK(machine->run(kDenied).status != 0);
+        CHECK(machine->use({"finish=true"}).status == (denied ? 1 : 0));
+        CHECK((machine->read("audit.jsonl").find("\"host\":\"other.example.test\"") != std::string::npos) == denied);
+        CHECK(machine->run("rm audit.jsonl").status == 0);
+        check_open(*machine);
+    }
+}
+
+TEST_CASE("guarded job: audit mode lets through, and says that nothing was enforced") {
+    const auto machine = JobMachine::create();
+    if (!machine) return;
+    machine->write_policy(kRunner + machine->origin->route("other.example.test"));
+    const auto guarded = machine->use({"guard=job", "mode=audit"});
+    CHECK(guarded.status == 0);
+    CHECK(guarded.says("AUDIT MODE"));
+    CHECK(machine->run(kDenied).status == 0);
+    CHECK(machine->use({"finish=true"}).status == 0);
+    CHECK(machine->summary().find("**Audit mode: nothing was enforced.**") != std::string::npos);
+    CHECK(machine->run("rm sallyport.toml").status == 0);
+    CHECK(machine->use({"guard=job", "mode=audit"}).status == 0);  // no policy is as good as an empty one
+    CHECK(machine->use({"finish=true"}).status == 0);
+}
+
+TEST_CASE("guarded job: a mistake fails the step, in one line, and leaves the machine as it was") {
+    const auto machine = JobMachine::create();
+    if (!machine) return;
+    const auto refused = [&](const std::vector<std::string>& inputs, const std::string& why) {
+        const auto step = machine->use(inputs);
+        CAPTURE(step.output);
+        CHECK(step.status == 125);
+        CHECK(step.says("::error title=Sallyport::"));
+        CHECK(step.says(why));
+        check_open(*machine);
+    };
+    refused({"guard=job"}, "sallyport.toml");
+    machine->write_policy("[[allow]]\nhost = \"api.example.test\"\n");
+    refused({"guard=job"}, "add use = [\"github-actions-runner\"]");
+    machine->write_policy(kRunner + "[[allow]]\nhots = \"api.example.test\"\n");
+    refused({"guard=job"}, "the policy sallyport.toml has mistakes");
+    machine->write_policy(kRunner + "[[secret]]\nname = \"a\"\nhost = \"a.test\"\nheader = \"a\"\nvalue = { env = \"GONE\" }\n");
+    refused({"guard=job"}, "GONE");  // found out when the rules are there
+    machine->write_policy(kRunner);
+    refused({"guard=job", "mode=loud"}, "does not serve");
+    refused({"guard=step"}, "can only be 'job'");
+    refused({"guard=job", "run=true"}, "only one");
+    refused({"guard=job", "binary=/nowhere"}, "names no program");
+}
+
+TEST_CASE("guarded job: when the gateway dies nothing leaves, and the last step says so and opens the machine") {
+    const auto machine = JobMachine::create();
+    if (!machine) return;
+    machine->write_policy(policy(*machine));
+    REQUIRE(machine->use({"guard=job"}).status == 0);
+    CHECK(machine->run(kAllowed).status == 0);
+    CHECK(machine->run("sudo kill -KILL $(cat /var/lib/sallyport-job/pid)").status == 0);
+    machine->outside->recorded();
+    CHECK(machine->run(kAllowed).status != 0);
+    CHECK(machine->run(direct(*machine)).status != 0);
+    CHECK(nothing_left(*machine));
+    const auto finished = machine->use({"finish=true"});
+    CHECK(finished.status == 125);
+    CHECK(finished.says("the gateway had ended before, with status 137"));
+    check_open(*machine);
+}
