@@ -20,7 +20,7 @@ namespace {
 const std::string kPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // What is above is ours alone: these mounts are in the outside's namespace.
-constexpr const char* kPrepare = R"(set -eu
+constexpr const char* kPrepare = R"sh(set -eu
 mount -t tmpfs tmpfs cover
 for place in /etc /var/lib /usr/local/share; do
   mkdir -p cover/$place.new cover/$place.work
@@ -36,7 +36,7 @@ chmod 0440 /etc/sudoers.d/runner
 mkdir workspace
 touch environment summary
 chown runner workspace environment summary
-)";
+)sh";
 
 }  // namespace
 
@@ -92,8 +92,14 @@ Step JobMachine::as_runner(std::vector<std::string> command) const {
     const auto& folder = directory_.path();
     std::ofstream(folder / "summary") << "";
     Launch launch;
-    launch.command = {"/bin/bash", "-c", "status=0; \"$@\" || status=$?; echo \"exit $status\"", "-", "setpriv",
-                      "--reuid=runner", "--regid=runner", "--init-groups"};
+    launch.command = {"/bin/bash",
+                      "-c",
+                      "status=0; \"$@\" || status=$?; echo \"exit $status\"",
+                      "-",
+                      "setpriv",
+                      "--reuid=runner",
+                      "--regid=runner",
+                      "--init-groups"};
     launch.command.insert(launch.command.end(), command.begin(), command.end());
     launch.environment = {kPath, "HOME=" + folder.string(), "RUNNER_TRACKING_ID=github_1",
                           "GITHUB_STEP_SUMMARY=" + (folder / "summary").string(),
