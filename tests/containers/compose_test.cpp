@@ -1,6 +1,7 @@
 // compose.yaml and scripts/compose/shared.yaml as they ship, in a real engine, used and attacked from the app.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -62,7 +63,7 @@ void check_requests(const Compose& sandbox) {
 
 void check_secret(const Compose& sandbox) {
     const auto searched = sandbox.in_app(
-        "env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline; grep -rs the-real-secret /run /etc /var /tmp /proc/1; ls /run/secrets");
+        "env; cat /proc/[0-9]*/environ; find /run /etc /var /tmp -type f | xargs grep -h the-real-secre[t]; ls /run/secrets");
     CHECK_MESSAGE(searched.says("sk-ant-placeholder"), searched.shown());
     CHECK_MESSAGE(!searched.says("the-real-secret"), searched.shown());
     CHECK_MESSAGE(!searched.says("anthropic\n"), searched.shown());
@@ -72,7 +73,7 @@ void check_services(const Compose& sandbox) {
     const auto database = sandbox.in_app(kAskDatabase);
     CHECK_MESSAGE(database.exited_with(0), database.shown());
     const auto other_port = sandbox.in_app("curl -sS -m 20 http://db:5433/");
-    CHECK_MESSAGE(!other_port.exited_with(0), other_port.shown());
+    CHECK_MESSAGE(other_port.says("no rule names db:5433"), other_port.shown());
 
     const auto server = sandbox.in_app("cd /attack && (setsid python3 -m http.server 3000 >/dev/null 2>&1 &)");
     CHECK_MESSAGE(server.exited_with(0), server.shown());
@@ -84,7 +85,7 @@ void check_services(const Compose& sandbox) {
 std::vector<int> escaped(const Compose& sandbox, BridgeRecorder& recorder) {
     recorder.seen(1, 49);
     const auto attacked = sandbox.attack("packets");
-    CHECK_MESSAGE(attacked.says("sent 1\n"), attacked.shown());  // it ran: a connection is redirected
+    CHECK_MESSAGE(attacked.says("1 passed"), attacked.shown());  // it ran
     return recorder.seen(1, 49);
 }
 

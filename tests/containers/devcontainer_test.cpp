@@ -179,6 +179,18 @@ TEST_CASE("devcontainer: nothing leaves but to where the policy says") {
     CHECK(nothing_leaves(*working()));
 }
 
+TEST_CASE("devcontainer: without the guard the same attempts do leave, and are seen") {
+    if (!container()) return;
+    const auto packets = container()->left_unguarded(kAttacks);
+    const auto seen = [&](int protocol, int port) {
+        return std::any_of(packets.begin(), packets.end(), [&](const nlohmann::json& packet) {
+            return packet["protocol"] == protocol && packet["to"] == kAttacker && packet["port"] == port;
+        });
+    };
+    for (const int port : {22, 80, 443, 4444}) CHECK_MESSAGE(seen(6, port), port);
+    for (const int port : {53, 4444}) CHECK_MESSAGE(seen(17, port), port);
+}
+
 TEST_CASE("devcontainer: a second call replaces rules and policy without a gap") {
     if (!working()) return;
     Program asking(working()->command_line("node", "for i in $(seq 60); do " + kAskApi + " || echo failed; done"),

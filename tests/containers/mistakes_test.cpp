@@ -50,7 +50,7 @@ TEST_CASE("mistake: a gateway without a policy, without a doorway") {
                                  "gateway", "--doorway=/run/sallyport/doorway/socket"});
     INFO(waiting.shown());
     const auto id = waiting.out.substr(0, waiting.out.find('\n'));
-    const auto said = run_program({"timeout", "20", "sh", "-c", "docker logs -f " + id + " 2>&1 | grep -m1 doorway"},
+    const auto said = run_program({"timeout", "20", "sh", "-c", "until docker logs " + id + " 2>&1 | grep doorway; do sleep 0.2; done"},
                                   {.environment = {std::string("PATH=/usr/local/bin:/usr/bin:/bin"), "DOCKER_HOST=unix:///run/docker.sock"}});
     CHECK_MESSAGE(said.says("/run/sallyport/doorway/socket"), said.shown());
     docker({"rm", "-f", id});

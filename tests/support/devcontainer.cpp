@@ -63,14 +63,9 @@ std::unique_ptr<Devcontainer> Devcontainer::bring_up() {
     if (!brought.exited_with(0)) throw std::runtime_error("devcontainer up: " + brought.shown());
     const auto told = nlohmann::json::parse(brought.out.substr(brought.out.rfind("{\"outcome\"")));
     self->container_ = told.at("containerId");
-    self->bridge_address_ = self->inspect("{{.NetworkSettings.Gateway}}");
+    self->bridge_address_ = self->inspect(self->container_, "{{.NetworkSettings.Gateway}}");
     self->origin_ = std::make_unique<StandIn>(self->bridge_address_);
-    self->sniffer_ = std::make_unique<Program>(
-        std::vector<std::string>{"python3", std::string(kSource) + "/tests/containers/sniffer.py", "docker0",
-                                 self->inspect("{{.NetworkSettings.MacAddress}}"),
-                                 self->directory_.path() / "left.jsonl"},
-        options);
-    self->sniffer_->first_line();
+    self->sniffer_ = self->sniff(self->container_, "left.jsonl");
     return self;
 }
 
@@ -109,8 +104,28 @@ Ran Devcontainer::as_root(const std::string& script) const {
     return run_program(command_line("root", script), options_);
 }
 
-std::string Devcontainer::inspect(const std::string& format) const {
-    return first_line(must({"docker", "inspect", "-f", format, container_}, options_).out);
+std::string Devcontainer::inspect(const std::string& container, const std::string& format) const {
+    return first_line(must({"docker", "inspect", "-f", format, container}, options_).out);
+}
+
+std::unique_ptr<Program> Devcontainer::sniff(const std::string& container, const std::string& log) const {
+    auto sniffer = std::make_unique<Program>(
+        std::vector<std::string>{"python3", std::string(kSource) + "/tests/containers/sniffer.py", "docker0",
+                                 inspect(container, "{{.NetworkSettings.MacAddress}}"), directory_.path() / log},
+        options_);
+    sniffer->first_line();
+    return sniffer;
+}
+
+std::vector<nlohmann::json> Devcontainer::left_unguarded(const std::string& script) const {
+    const auto image = inspect(container_, "{{.Config.Image}}");
+    const auto other = first_line(must({"docker", "run", "-d", image, "sleep", "300"}, options_).out);
+    {
+        const auto sniffer = sniff(other, "unguarded.jsonl");
+        run_program({"docker", "exec", "-u", "node", other, "bash", "-c", script}, options_);
+    }
+    run_program({"docker", "rm", "-f", "-v", other}, options_);
+    return read_json_lines(directory_.path() / "unguarded.jsonl");
 }
 
 void Devcontainer::trust_origin() const {

@@ -48,13 +48,16 @@ public:
     /// What has left it, as sniffer.py saw it on the bridge, since the start or the last forget_what_left().
     std::vector<nlohmann::json> left() const;
     void forget_what_left() { forgotten_ += left().size(); }
-    /// Those of it that neither went to the origin nor were DNS queries of the gateway.
+    /// What leaves another container of the same image, which nobody guards, when node runs SCRIPT there.
+    std::vector<nlohmann::json> left_unguarded(const std::string& script) const;
+    /// Those of left() that neither went to the origin nor were DNS queries of the gateway.
     std::vector<nlohmann::json> left_for_nowhere_allowed() const;
 
 private:
     Devcontainer() = default;
     std::vector<std::string> cli(std::vector<std::string> arguments) const;
-    std::string inspect(const std::string& format) const;
+    std::string inspect(const std::string& container, const std::string& format) const;
+    std::unique_ptr<Program> sniff(const std::string& container, const std::string& log) const;
 
     TempDirectory directory_;
     ShellOptions options_;

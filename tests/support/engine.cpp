@@ -16,7 +16,8 @@
 #include <stdexcept>
 
 #include "gateway/base/startup_error.hpp"
-#include "tests/support/sandbox.hpp"
+#include "tests/support/outside_recorder.hpp"
+#include "tests/support/netns_fixture.hpp"
 #include "tests/support/test_ca.hpp"
 
 namespace sallyport::test {
@@ -137,7 +138,6 @@ Compose::Compose(const ComposeSpec& spec) : options_(engine_options(std::chrono:
     fs::create_directories(directory / "policy");
     write_policy(spec.policy);
     write(directory / "secret", spec.secret, spec.secret_mode);
-    write(directory / "more.yaml", spec.more);
     write_certificates(directory / "certificates");
     options_.directory = SALLYPORT_SOURCE_DIR;
     for (const auto& [name, value] : {std::pair<std::string, fs::path>{"SALLYPORT_POLICY", directory / "policy"},
@@ -145,10 +145,9 @@ Compose::Compose(const ComposeSpec& spec) : options_(engine_options(std::chrono:
                                       {"CERTIFICATES", directory / "certificates"}})
         options_.environment.push_back(name + "=" + value.string());
     command_ = has_program("docker-compose") ? Strings{"docker-compose"} : Strings{"docker", "compose"};
-    for (const auto& argument : {std::string("--project-name"), std::string("e2e"), std::string("--project-directory"),
-                                 std::string(SALLYPORT_SOURCE_DIR), std::string("-f"), spec.file, std::string("-f"),
-                                 std::string("tests/containers/peers.yaml"), std::string("-f"), (directory / "more.yaml").string()})
-        command_.push_back(argument);
+    const Strings project = {"--project-name", "e2e", "--project-directory", SALLYPORT_SOURCE_DIR,
+                             "-f", spec.file, "-f", "tests/containers/peers.yaml"};
+    command_.insert(command_.end(), project.begin(), project.end());
     started = compose({"up", "-d"});
 }
 

@@ -35,10 +35,9 @@ private:
 
 struct ComposeSpec {
     std::string file = "compose.yaml";  ///< in the checkout
-    std::string policy;
+    std::string policy = {};
     std::string secret = "the-real-secret";
     int secret_mode = 0644;
-    std::string more = "services: {}\n";  ///< a compose file of the test's own
 };
 
 /// `up` in the constructor, `down` in the destructor. Its origin has a certificate for api.example.test and answers on

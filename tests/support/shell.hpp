@@ -26,7 +26,7 @@ struct Ran {
 struct ShellOptions {
     std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/dev/null/none"};
     std::string directory = "/";
-    std::string input;
+    std::string input = {};
     std::chrono::seconds limit{60};
 };
 
