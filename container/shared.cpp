@@ -103,6 +103,10 @@ void guard_shared_namespace(const SharedSpec& spec) {
     }
 }
 
+void unguard_shared_namespace() {
+    netfilter::remove(netfilter::shared_ruleset({}));
+}
+
 GatewaySockets open_shared_sockets() {
     GatewaySockets sockets;
     open_listeners(sockets, {.tcp = kInterceptPort, .dns = kDnsPort});

@@ -33,6 +33,10 @@ struct SharedSpec {
 /// (no cgroup v2, or the calling process is in the root cgroup), rules that let nothing out are in force by then.
 void guard_shared_namespace(const SharedSpec&);
 
+/// Takes those rules away again, all at once: what runs in this network namespace then reaches whatever it likes. Does
+/// nothing where there are none. Needs CAP_NET_ADMIN. Throws StartupError; the rules stay then.
+void unguard_shared_namespace();
+
 /// Opens the sockets that those rules redirect to. The packet log is empty without CAP_NET_ADMIN. Throws StartupError
 /// that names the port where one is in use.
 GatewaySockets open_shared_sockets();

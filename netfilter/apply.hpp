@@ -9,4 +9,8 @@ namespace sallyport::netfilter {
 /// CAP_NET_ADMIN. Throws StartupError naming the rule that the kernel refused; what was loaded before then stays.
 void apply(const Ruleset& ruleset);
 
+/// Removes the tables of those names, in one transaction; repeating it changes nothing. Needs CAP_NET_ADMIN. Throws
+/// StartupError; what was loaded before then stays.
+void remove(const Ruleset& ruleset);
+
 }  // namespace sallyport::netfilter

@@ -69,6 +69,12 @@ public:
                      [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, nft_table.get()); });
     }
 
+    /// Only what exists can be deleted.
+    void none() const {
+        table(NFT_MSG_NEWTABLE, NLM_F_CREATE, "add");
+        table(NFT_MSG_DELTABLE, 0, "delete");
+    }
+
     void chain(const Chain& chain) const {
         const auto nft_chain = own(nftnl_chain_alloc());
         nftnl_chain_set_str(nft_chain.get(), NFTNL_CHAIN_TABLE, table_.name.c_str());
@@ -116,13 +122,20 @@ Batch encode_replace(const Ruleset& ruleset) {
     out.frame(nftnl_batch_begin, "begin of the batch");
     for (const auto& table : ruleset) {
         const TableWriter write(out, table);
-        write.table(NFT_MSG_NEWTABLE, NLM_F_CREATE, "add");
-        write.table(NFT_MSG_DELTABLE, 0, "delete");
+        write.none();
         write.table(NFT_MSG_NEWTABLE, NLM_F_CREATE, "add");
         for (const auto& chain : table.chains) write.chain(chain);  // all before the first rule, which may name one
         for (const auto& chain : table.chains)
             for (const auto& rule : chain.rules) write.rule(chain, rule);
     }
+    out.frame(nftnl_batch_end, "end of the batch");
+    return out.finish();
+}
+
+Batch encode_remove(const Ruleset& ruleset) {
+    BatchWriter out;
+    out.frame(nftnl_batch_begin, "begin of the batch");
+    for (const auto& table : ruleset) TableWriter(out, table).none();
     out.frame(nftnl_batch_end, "end of the batch");
     return out.finish();
 }

@@ -21,4 +21,7 @@ struct Batch {
 /// Replaces the tables of those names, whether they exist or not (add + delete + add), leaving no moment without them.
 Batch encode_replace(const Ruleset& ruleset);
 
+/// Removes the tables of those names, whether they exist or not.
+Batch encode_remove(const Ruleset& ruleset);
+
 }  // namespace sallyport::netfilter

@@ -1,6 +1,9 @@
 #include "gateway/app/guard_command.hpp"
 
+#include <fmt/format.h>
 #include <linux/capability.h>
+
+#include <cstdio>
 
 #include "container/account.hpp"
 #include "container/isolation.hpp"
@@ -57,6 +60,13 @@ void guard(const GuardOptions& options) {
         throw;
     }
     container::guard_shared_namespace(spec);
+}
+
+void unguard() {
+    if (!container::has_capability(CAP_NET_ADMIN))
+        throw StartupError("taking the rules away needs the capability NET_ADMIN: start it as root");
+    container::unguard_shared_namespace();
+    fmt::print(stderr, "sallyport: this network namespace is not guarded any more\n");
 }
 
 }  // namespace sallyport::app

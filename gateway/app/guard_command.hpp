@@ -1,5 +1,5 @@
 #pragma once
-// `sallyport guard`, and the first step of `sallyport gateway --guard`: the rules of the shared form.
+// `sallyport guard`, and the first step of `sallyport gateway --guard`: the rules of the shared form; `sallyport unguard`.
 
 #include <optional>
 #include <string>
@@ -15,5 +15,8 @@ struct GuardOptions {
 /// Programs the rules into this network namespace. Throws StartupError; whatever is wrong, rules that let nothing out are
 /// in force then, unless the rules themselves cannot be programmed.
 void guard(const GuardOptions&);
+
+/// Takes them away, and says so. Throws StartupError.
+void unguard();
 
 }  // namespace sallyport::app

@@ -259,17 +259,20 @@ void Resolver::Channel::arm_timer() {
     });
 }
 
-Resolver::Resolver(const asio::any_io_executor& executor, const std::string& servers)
-    : channel_(std::make_shared<Channel>(executor, servers)) {}
+Resolver::Resolver(const asio::any_io_executor& executor, const std::string& servers, const std::string& local_servers)
+    : channel_(std::make_shared<Channel>(executor, servers)),
+      local_(servers == local_servers ? channel_ : std::make_shared<Channel>(executor, local_servers)) {}
 
 Resolver::~Resolver() {
     channel_->close();
+    local_->close();
 }
 
 asio::awaitable<Answer> Resolver::resolve(std::string name, Lifeline& lifeline, Clock::time_point deadline) {
     if (lifeline.ended()) co_return lifeline.reason();
-    if (const auto* kept = channel_->cached(name)) co_return *kept;
-    const auto question = channel_->ask(name);
+    Channel& channel = name.find('.') == std::string::npos ? *local_ : *channel_;
+    if (const auto* kept = channel.cached(name)) co_return *kept;
+    const auto question = channel.ask(name);
     if (!question) co_return Error{ErrorKind::too_large, name + ": too many names are being resolved"};
     if (!question->answer) {
         // From here on `this` may be gone.

@@ -26,8 +26,10 @@ public:
     static constexpr std::size_t kMaxCached = 4096;
     static constexpr std::size_t kMaxAddresses = 16;
 
-    /// `servers`: "127.0.0.1:5353,..."; empty: those of /etc/resolv.conf. Throws StartupError.
-    explicit Resolver(const boost::asio::any_io_executor&, const std::string& servers = {});
+    /// `servers`: "127.0.0.1:5353,..."; empty: those of /etc/resolv.conf. Names without a dot, such as Docker gives to
+    /// its containers, are asked of `local_servers`; empty: of those of /etc/resolv.conf. Throws StartupError.
+    explicit Resolver(const boost::asio::any_io_executor&, const std::string& servers = {},
+                      const std::string& local_servers = {});
     /// Whoever still waits gets ErrorKind::cancelled, whenever the io_context runs next.
     ~Resolver();
     Resolver(const Resolver&) = delete;
@@ -43,6 +45,7 @@ public:
 private:
     class Channel;
     std::shared_ptr<Channel> channel_;
+    std::shared_ptr<Channel> local_;
 };
 
 }  // namespace sallyport::net

@@ -56,6 +56,19 @@ TEST_CASE("resolver: A without AAAA, AAAA without A") {
     CHECK(texts(world.resolve("six.example")) == std::vector<std::string>{"2001:db8::1"});
 }
 
+TEST_CASE("resolver: a name without a dot is asked of the local servers, any other of the named ones, neither of both") {
+    World world;
+    testing::FakeDns local(world.io);
+    local.address("db", "192.0.2.5");
+    local.address("api.example", "192.0.2.66");
+    world.dns.address("api.example", "192.0.2.6");
+    world.resolver.emplace(world.io.get_executor(), world.dns.where(), local.where());
+    CHECK(texts(world.resolve("db")) == std::vector<std::string>{"192.0.2.5"});
+    CHECK(texts(world.resolve("api.example")) == std::vector<std::string>{"192.0.2.6"});
+    CHECK(world.dns.questions("db") == 0);
+    CHECK(local.questions("api.example") == 0);
+}
+
 TEST_CASE("resolver: families alternate, doubles are dropped") {
     World world;
     for (const char* text : {"127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.2", "::1"})

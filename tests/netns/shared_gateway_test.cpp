@@ -113,3 +113,18 @@ TEST_CASE("guard: programs the rules again and again, and a mistake closes the n
     CHECK(failure(*ground.start(guard)).find("policy.toml:1: listen and port are one") != std::string::npos);
     check_closed(ground);
 }
+
+TEST_CASE("unguard: opens the namespace again, says so, does so twice; without the privilege the rules stay") {
+    if (!has_users()) return;
+    const DoorwayGround ground;
+    if (!ground.outside) return;
+    CHECK(ground.start({"guard", "--user", "nobody"})->finish() == "");
+    const auto as_nobody = ground.outside->start({{SALLYPORT_PROGRAM, "unguard"}, {}, "/", true});
+    CHECK(failure(*as_nobody).find("NET_ADMIN") != std::string::npos);
+    check_closed(ground);
+    for (int time = 0; time < 2; ++time)
+        CHECK(ground.start({"unguard"})->finish() == "sallyport: this network namespace is not guarded any more\n");
+    ground.outside->recorded();
+    CHECK_FALSE(ground.connect_outside(kAnywhere, 80));
+    CHECK(ground.outside->recorded().saw(80));
+}

@@ -330,3 +330,27 @@ TEST_CASE("shared: a gateway that cannot be told apart is told so, and then nobo
     CHECK(exchange(*ground, Who::gateway, kFar4, 9953, udp) == "error " + std::to_string(EPERM));
     CHECK(connects(*ground, Who::sandbox, kFar4, 443) == ECONNREFUSED);
 }
+
+TEST_CASE("shared: rules that are taken away leave nothing behind, and nothing else is touched") {
+    const auto ground = SharedGround::create(ToldApartBy::user);
+    if (!ground) return;
+    using namespace netfilter;
+    const auto udp = bound(*ground, Who::far_end, SOCK_DGRAM, kFar4, 9953);
+    const auto tcp = bound(*ground, Who::far_end, SOCK_STREAM, kFar6, 443);
+    const Base refusing{ChainType::filter, Hook::output, -10, Policy::accept};
+    ground->inside([&] {
+        apply({{Family::inet, "others", {{"out", refusing, {{DestinationPort{IPPROTO_UDP, 9954}, Verdict::drop}}}}}});
+        container::unguard_shared_namespace();  // of nothing
+    });
+    for (int time = 0; time < 2; ++time) {
+        REQUIRE(ground->guard({3000}) == "");
+        CHECK(exchange(*ground, Who::sandbox, kFar4, 9953, udp) == "error " + std::to_string(EPERM));
+        ground->inside([] {
+            container::unguard_shared_namespace();
+            container::unguard_shared_namespace();
+        });
+        CHECK(exchange(*ground, Who::sandbox, kFar4, 9953, udp) == "answer");
+        CHECK(talk(ground->socket(Who::sandbox, AF_INET6, SOCK_STREAM), tcp, kFar6, 443) == "answer");
+        CHECK(exchange(*ground, Who::sandbox, kFar4, 9954, udp) == "error " + std::to_string(EPERM));
+    }
+}

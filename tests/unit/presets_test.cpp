@@ -37,7 +37,8 @@ TEST_SUITE("presets") {
         }
         CHECK(names == std::set<std::string_view>{"claude-code", "claude-telemetry", "npm-install", "npm-publish",
                                                   "github-read", "github-write", "github-fetch", "github-push",
-                                                  "github-ssh", "vscode", "debian-apt", "ubuntu-apt"});
+                                                  "github-ssh", "vscode", "debian-apt", "ubuntu-apt",
+                                                  "github-actions-runner"});
         CHECK(find_preset("nonesuch") == nullptr);
     }
 
@@ -117,6 +118,18 @@ TEST_SUITE("presets") {
         CHECK(!decide_stream(*policy, {"evil.com", 22}, false).allowed);
         for (const char* host : {"github.com", "api.anthropic.com", "mirror.debian.org"})
             CHECK(!decide_stream(*policy, {host, 443}, true).allowed);
+    }
+
+    TEST_CASE("the runner's agent is passed through to its own hosts, and to no other of GitHub") {
+        const auto policy = policy_of("use = ['github-actions-runner', 'github-read']");
+        for (const char* host : {"broker.actions.githubusercontent.com", "results-receiver.actions.githubusercontent.com",
+                                 "productionresultssa7.blob.core.windows.net"})
+            CHECK_MESSAGE(decide_stream(*policy, {host, 443}, true).allowed, host);
+        for (const char* host : {"github.com", "api.github.com", "codeload.github.com", "raw.githubusercontent.com",
+                                 "gist.githubusercontent.com", "blob.core.windows.net", "core.windows.net"})
+            CHECK_MESSAGE(!decide_stream(*policy, {host, 443}, true).allowed, host);
+        CHECK(!decide_stream(*policy, {"broker.actions.githubusercontent.com", 443}, false).allowed);
+        CHECK(!request(*policy, "broker.actions.githubusercontent.com", "GET", "/", 80).allowed);
     }
 
     TEST_CASE("together they cover what the devcontainer's init-firewall.sh lets through") {
