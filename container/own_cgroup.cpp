@@ -7,10 +7,14 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <sstream>
+#include <vector>
 
+#include "container/files.hpp"
 #include "gateway/base/startup_error.hpp"
 #include "gateway/base/unique_fd.hpp"
 
@@ -82,7 +86,31 @@ std::uint64_t ask(const Listener& about) {
 
 }  // namespace
 
+// Docker's name for a container is the path of its cgroup in every hierarchy that the engine manages.
+bool is_of_one_container(const std::string& proc_self_cgroup) {
+    std::string unified;
+    std::vector<std::string> managed;
+    std::istringstream lines(proc_self_cgroup);
+    for (std::string line; std::getline(lines, line);) {
+        const auto name = line.find(':') + 1;
+        const auto path = line.find(':', name) + 1;
+        if (line.starts_with("0::"))
+            unified = line.substr(path);
+        else if (const auto hierarchy = line.substr(name, path - name - 1);
+                 hierarchy == "name=systemd" || hierarchy == "pids")
+            managed.push_back(line.substr(path));
+    }
+    if (unified.starts_with("/..")) return false;
+    return std::all_of(managed.begin(), managed.end(),
+                       [&](const std::string& path) { return path == "/" || path == unified; });
+}
+
 std::uint64_t own_cgroup_id() {
+    if (!is_of_one_container(read_file("/proc/self/cgroup").value_or("")))
+        throw StartupError(
+            "this host's engine gives containers no cgroup (v2) of their own, so the rules would let out the sandbox "
+            "as "
+            "well; tell the gateway apart by a user of its own (--exempt user)");
     const auto listener = open_listener();
     const auto id = ask(listener);
     if (id == 0)
