@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "container/files.hpp"
+#include "container/isolation.hpp"
 #include "tests/netns/seal_clients.hpp"
 #include "tests/support/doorway_ground.hpp"
 
@@ -119,8 +120,9 @@ TEST_CASE("unguard: opens the namespace again, says so, does so twice; without t
     const DoorwayGround ground;
     if (!ground.outside) return;
     CHECK(ground.start({"guard", "--user", "nobody"})->finish() == "");
-    const auto as_nobody = ground.outside->start({{SALLYPORT_PROGRAM, "unguard"}, {}, "/", true});
-    CHECK(failure(*as_nobody).find("NET_ADMIN") != std::string::npos);
+    const auto unprivileged = ground.outside->start(
+        {{SALLYPORT_PROGRAM, "unguard"}, {}, "/", false, [] { container::give_up_privileges({}); }});
+    CHECK(failure(*unprivileged).find("NET_ADMIN") != std::string::npos);
     check_closed(ground);
     for (int time = 0; time < 2; ++time)
         CHECK(ground.start({"unguard"})->finish() == "sallyport: this network namespace is not guarded any more\n");
