@@ -178,7 +178,8 @@ TEST_CASE("suggest: whatever was seen is allowed under what is suggested") {
         const auto toml = suggest(content, *policy::policy_of(""));
         CAPTURE(toml);
         const auto policy = policy::policy_of(toml);
-        for (const auto& [seen, count] : content.seen) {
+        for (const auto& counted : content.seen) {
+            const auto& seen = counted.first;
             CAPTURE(seen.host);
             CAPTURE(seen.target);
             std::string why;
