@@ -5,7 +5,8 @@
 namespace sallyport::http {
 
 std::string OriginKey::text() const {
-    return (tls ? "https://" : "http://") + host + ":" + std::to_string(port) + (private_addresses ? " private" : "");
+    return (tls ? "https://" : "http://") + host + ":" + std::to_string(port) + (private_addresses ? " private" : "") +
+           (options ? " " + options->id : "");
 }
 
 std::unique_ptr<OriginConnection> OriginPool::take_idle(const std::string& key) {
@@ -45,7 +46,7 @@ net::Task<std::unique_ptr<OriginConnection>> OriginPool::acquire(OriginKey key, 
     if (!socket) co_return socket.error();
     auto connection = std::make_unique<OriginConnection>(std::move(*socket), lifeline);
     if (key.tls) {
-        auto ssl = tls_.make_ssl(key.host, key.port);
+        auto ssl = tls_.make_ssl(key.host, key.port, key.options);
         if (!ssl) co_return ssl.error();
         if (auto done = co_await connection->stream.handshake(std::move(*ssl)); !done) {
             const auto why = tls::verify_failure_text(connection->stream.ssl());

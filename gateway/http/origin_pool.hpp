@@ -21,6 +21,7 @@ struct OriginKey {
     std::uint16_t port = 0;
     bool tls = false;
     bool private_addresses = false;
+    std::shared_ptr<const tls::OriginOptions> options;   ///< of TLS; null: nothing special
 
     std::string text() const;
 };

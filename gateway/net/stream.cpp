@@ -13,6 +13,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "gateway/tls/client_context.hpp"
+
 namespace sallyport::net {
 namespace {
 
@@ -227,6 +229,7 @@ Result<Socket::wait_type> Stream::ssl_wants(int result, const char* what) {
     if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
         return Error{ErrorKind::io, "closed without close_notify"};
     const char* reason = ERR_reason_error_string(code);
+    if (auto why = tls::verify_failure_text(ssl_.get()); !why.empty()) return Error{ErrorKind::tls, "the origin " + why};
     return Error{ErrorKind::tls, std::string("TLS ") + what + ": " + (reason ? reason : "failed")};
 }
 

@@ -18,12 +18,17 @@ struct Way {
     Destination origin;
     bool tls = false;
     bool private_addresses = false;
+    std::shared_ptr<const tls::OriginOptions> options;
+
+    std::string options_id() const { return options ? options->id : std::string(); }
 };
 
-Way way_to(const policy::Policy& policy, const Destination& destination, bool tls, const policy::Rule* rule) {
-    if (const auto* route = policy.route_for(destination.host))   // whoever wrote the route named the address
-        return {{route->to_host, route->to_port}, route->tls, true};
-    return {destination, tls, rule && rule->private_addresses};
+Way way_to(const Rules& rules, const Destination& destination, bool tls, const policy::Rule* rule) {
+    Way way{destination, tls, rule && rule->private_addresses, nullptr};
+    if (const auto* route = rules.policy->route_for(destination.host))   // whoever wrote the route named the address
+        way = {{route->to_host, route->to_port}, route->tls, true, nullptr};
+    if (way.tls) way.options = rules.secrets->origin_options(way.origin.host);
+    return way;
 }
 
 /// One request on its way through the gate; each step returns a refusal or lets it pass.
@@ -146,10 +151,11 @@ private:
         p.would_deny = std::move(would_deny_);
         p.secrets = std::move(secrets_);
         p.target = head_.target;
-        const auto way = way_to(*rules_.policy, destination_, facts_.tls, rule_);
+        const auto way = way_to(rules_, destination_, facts_.tls, rule_);
         p.origin = way.origin;
         p.origin_tls = way.tls;
         p.private_addresses = way.private_addresses;
+        p.origin_options = way.options;
         p.tls = facts_.tls;
         p.methods = std::move(methods_);
         p.facts = std::move(*target_);
@@ -187,10 +193,12 @@ std::optional<std::string> objection(const Rules& rules, const Permit& permit) {
         if (!verdict.allowed) return policy::describe(verdict, permit.destination, &facts);
         if (!rule) rule = verdict.rule;
     }
-    const auto way = way_to(*rules.policy, permit.destination, permit.tls, rule);
+    const auto way = way_to(rules, permit.destination, permit.tls, rule);
     if (way.origin.host != permit.origin.host || way.origin.port != permit.origin.port || way.tls != permit.origin_tls)
         return "requests to " + permit.destination.host + " go to another origin now";
     if (permit.private_addresses && !way.private_addresses) return kPrivateNoMore;
+    if (way.options_id() != (permit.origin_options ? permit.origin_options->id : std::string()))
+        return "TLS to " + permit.origin.host + " is made otherwise now ([[origin]])";
     return std::nullopt;
 }
 

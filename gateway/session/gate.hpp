@@ -35,6 +35,7 @@ struct Permit {
     policy::Destination origin;        ///< where to dial: the destination, or its route
     bool origin_tls = false;
     bool private_addresses = false;
+    std::shared_ptr<const tls::OriginOptions> origin_options;   ///< null: nothing special
     std::string rule;                  ///< "file:line"; empty: no rule matched, see would_deny
     std::string would_deny;            ///< not empty: allowed only because the mode is audit; why it would be refused
     std::vector<std::string> secrets;  ///< by name

@@ -106,7 +106,8 @@ std::optional<Refusal> HttpService::failure(const Permit& permit, const std::str
 
 awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire::RequestHead& head) {
     auto& lifeline = client_.lifeline();
-    const http::OriginKey key{permit.origin.host, permit.origin.port, permit.origin_tls, permit.private_addresses};
+    const http::OriginKey key{permit.origin.host, permit.origin.port, permit.origin_tls, permit.private_addresses,
+                              permit.origin_options};
     http::ExchangeOutcome outcome;
     private_origin_.reset();
     for (const bool fresh : {false, true}) {
@@ -116,7 +117,7 @@ awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire
             outcome.error = origin.error();
             co_return outcome;
         }
-        private_origin_ = net::private_peer((*origin)->stream.socket());
+        private_origin_ = gateway_.dialler.private_peer(key.host, key.port, (*origin)->stream.socket());
         lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
         lifeline.watch_client(&client_);
         http::Exchange exchange(client_, reader_, **origin, head);

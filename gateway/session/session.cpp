@@ -176,7 +176,7 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
         refuse(protocol, destination.host, socket.error().detail, permit->rule);
         co_return;
     }
-    if (const auto kind = net::private_peer(*socket)) {
+    if (const auto kind = gateway_.dialler.private_peer(destination.host, destination.port, *socket)) {
         event.private_address = true;
         if (event.reason.empty() && !permit->private_addresses)
             event.reason = destination.host + " has " + *kind + ", and the rule has no private = true";

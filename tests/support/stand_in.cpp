@@ -33,7 +33,7 @@ TempDirectory::~TempDirectory() {
 }
 
 std::vector<std::string> StandIn::command() const {
-    write_identity(ca_.good(address_), directory_.path());
+    write_identity(ca_.good(name_), directory_.path());
     std::filesystem::create_directory(repositories());
     return {"python3",
             SALLYPORT_SOURCE_DIR "/tests/clients/stand_in.py",
@@ -45,8 +45,8 @@ std::vector<std::string> StandIn::command() const {
             address_};
 }
 
-StandIn::StandIn(std::string address)
-    : address_(std::move(address)), ca_("Stand-in CA"), server_(command(), {}), port_(server_.first_line()) {}
+StandIn::StandIn(std::string address, std::string name)
+    : address_(std::move(address)), name_(name.empty() ? address_ : std::move(name)), ca_("Stand-in CA"), server_(command(), {}), port_(server_.first_line()) {}
 
 std::string StandIn::route(const std::string& host) const {
     return "[[route]]\nhost = \"" + host + "\"\nto = \"https://" + address_ + ":" + port_ + "\"\n";

@@ -29,7 +29,8 @@ public:
     /// The only key that it answers to.
     static constexpr const char* kKey = "sk-real-b1946ac92492d2347c6235b4d2611184";
 
-    explicit StandIn(std::string address = "127.0.0.1");
+    /// Its certificate is for `name`, or else for its address.
+    explicit StandIn(std::string address = "127.0.0.1", std::string name = {});
 
     /// The policy's lines that make it the origin of `host`.
     std::string route(const std::string& host) const;
@@ -44,6 +45,7 @@ private:
     std::vector<std::string> command() const;
 
     std::string address_;
+    std::string name_;
     TempDirectory directory_;
     testing::TestCa ca_;
     Program server_;
