@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cctype>
+#include <optional>
 #include <string>
 
 #include "tests/support/sandbox.hpp"

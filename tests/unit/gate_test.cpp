@@ -49,9 +49,9 @@ host = "open.test"
 to = "http://127.0.0.1:8080"
 )";
 
-Rules rules() {
+Rules rules(const std::string& toml = kPolicy) {
     ::setenv("SALLYPORT_GATE_TEST", "real-key", 1);
-    Rules made{policy::policy_of(kPolicy), nullptr};
+    Rules made{policy::policy_of(toml), nullptr};
     made.secrets = std::make_shared<secrets::Store>(made.policy);
     return made;
 }
@@ -256,7 +256,7 @@ TEST_CASE("gate: a permit is judged again under other rules, as what it was give
     const auto under = [](const std::string& toml, const std::string& request, const ConnectionFacts& facts = kTls) {
         const auto passed = judged(request, facts);
         REQUIRE(passed.status() == 0);
-        return objection(Rules{policy::policy_of(toml), nullptr}, passed.permit()).value_or("");
+        return objection(rules(toml), passed.permit()).value_or("");
     };
     const std::string all = "[[allow]]\nhost = \"api.test\"\n";
     CHECK(under(all, get()) == "");
@@ -273,6 +273,24 @@ TEST_CASE("gate: a permit is judged again under other rules, as what it was give
     const ConnectionFacts open{true, "open.test", 443};
     const std::string to_open = "GET / HTTP/1.1\r\nHost: open.test\r\n\r\n";
     CHECK(under("[[allow]]\nhost = \"open.test\"\n", to_open, open) == "requests to open.test go to another origin now");
+    const std::string tls13 = "[[origin]]\nhost = \"api.test\"\nmin_tls = \"1.3\"\n";
+    CHECK(under(all + tls13, get()) == "TLS to api.test is made otherwise now ([[origin]])");
+    CHECK(under(all + "[[origin]]\nhost = \"other.test\"\nmin_tls = \"1.3\"\n", get()) == "");
+}
+
+TEST_CASE("gate: a permit has the options of the host that is dialled, where that is done in TLS") {
+    const std::string policy = "[[allow]]\nhost = [\"api.test\", \"open.test\"]\n"
+                               "[[origin]]\nhost = [\"inner.test\", \"open.test\"]\nmin_tls = \"1.3\"\n"
+                               "[[route]]\nhost = \"api.test\"\nto = \"https://inner.test\"\n";
+    const auto options_of = [&](const std::string& host, bool tls) {
+        auto head = head_of("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+        const auto verdict = judge(rules(policy), {tls, host, std::uint16_t(tls ? 443 : 80)}, head);
+        return std::get<Permit>(verdict).origin_options;
+    };
+    CHECK(options_of("api.test", true));
+    CHECK(options_of("api.test", false));   // the route makes it TLS
+    CHECK(options_of("open.test", true));
+    CHECK_FALSE(options_of("open.test", false));
 }
 
 TEST_CASE("gate: a stream is judged again under other rules") {
