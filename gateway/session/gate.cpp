@@ -13,16 +13,6 @@ using wire::RequestHead;
 
 constexpr const char* kPrivateNoMore = "its rule no longer says private = true";
 
-/// Where a permitted request is sent.
-struct Way {
-    Destination origin;
-    bool tls = false;
-    bool private_addresses = false;
-    std::shared_ptr<const tls::OriginOptions> options;
-
-    std::string options_id() const { return options ? options->id : std::string(); }
-};
-
 Way way_to(const Rules& rules, const Destination& destination, bool tls, const policy::Rule* rule) {
     Way way{destination, tls, rule && rule->private_addresses, nullptr};
     if (const auto* route = rules.policy->route_for(destination.host))   // whoever wrote the route named the address
@@ -151,15 +141,11 @@ private:
         p.would_deny = std::move(would_deny_);
         p.secrets = std::move(secrets_);
         p.target = head_.target;
-        const auto way = way_to(rules_, destination_, facts_.tls, rule_);
-        p.origin = way.origin;
-        p.origin_tls = way.tls;
-        p.private_addresses = way.private_addresses;
-        p.origin_options = way.options;
+        p.way = way_to(rules_, destination_, facts_.tls, rule_);
         p.tls = facts_.tls;
         p.methods = std::move(methods_);
         p.facts = std::move(*target_);
-        wire::set(head_.fields, "Host", host_field(p.origin, p.origin_tls));
+        wire::set(head_.fields, "Host", host_field(p.way.origin, p.way.tls));
         return p;
     }
 
@@ -185,6 +171,16 @@ std::variant<Permit, Refusal> judge(const Rules& rules, const ConnectionFacts& f
     return Judgement(rules, facts, head).run();
 }
 
+std::optional<Way> possible_way(const Rules& rules, const ConnectionFacts& facts) {
+    const policy::Rule* allows = nullptr;
+    for (const auto* rule : rules.policy->rules_for(facts.name)) {
+        if (!rule->allows_requests() || !rule->covers_port(facts.port)) continue;
+        if (!allows || rule->private_addresses) allows = rule;
+    }
+    if (!allows) return std::nullopt;
+    return way_to(rules, {facts.name, facts.port}, facts.tls, allows);
+}
+
 std::optional<std::string> objection(const Rules& rules, const Permit& permit) {
     const policy::Rule* rule = nullptr;
     for (const auto& method : permit.methods) {
@@ -194,11 +190,12 @@ std::optional<std::string> objection(const Rules& rules, const Permit& permit) {
         if (!rule) rule = verdict.rule;
     }
     const auto way = way_to(rules, permit.destination, permit.tls, rule);
-    if (way.origin.host != permit.origin.host || way.origin.port != permit.origin.port || way.tls != permit.origin_tls)
+    const auto& before = permit.way;
+    if (way.origin.host != before.origin.host || way.origin.port != before.origin.port || way.tls != before.tls)
         return "requests to " + permit.destination.host + " go to another origin now";
-    if (permit.private_addresses && !way.private_addresses) return kPrivateNoMore;
-    if (way.options_id() != (permit.origin_options ? permit.origin_options->id : std::string()))
-        return "TLS to " + permit.origin.host + " is made otherwise now ([[origin]])";
+    if (before.private_addresses && !way.private_addresses) return kPrivateNoMore;
+    if (way.options_id() != before.options_id())
+        return "TLS to " + way.origin.host + " is made otherwise now ([[origin]])";
     return std::nullopt;
 }
 

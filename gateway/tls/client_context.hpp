@@ -21,7 +21,7 @@ class ClientContext {
 public:
     /// Trusts the system's store (SSL_CERT_FILE and SSL_CERT_DIR are honoured), or only `trusted_pem` when that is
     /// not empty. `protocols`: ALPN, best first. Throws StartupError, also when there is nothing to trust.
-    explicit ClientContext(std::string_view trusted_pem = {}, const std::vector<std::string>& protocols = {"http/1.1"});
+    explicit ClientContext(std::string_view trusted_pem = {}, const std::vector<std::string>& protocols = {"h2", "http/1.1"});
     ClientContext(const ClientContext&) = delete;
     ClientContext& operator=(const ClientContext&) = delete;
 
@@ -50,7 +50,8 @@ private:
 };
 
 /// Why the origin's certificate was refused, for an operator: "certificate is for other.example, not api.example"; or
-/// which option of ours it did not meet. Empty when neither is what failed. Text that the origin chose is reduced to plain host name characters.
+/// which option of ours it did not meet. Empty when neither is what failed. Text that the origin chose is reduced to
+/// plain host name characters.
 std::string verify_failure_text(const SSL*);
 
 }  // namespace sallyport::tls

@@ -104,6 +104,7 @@ TEST_CASE("[[origin]] client_certificate: its host gets it, and no other that as
     gateway->replace_policy(policy);
     const auto page = get(*gateway, "inner.test", inner.port());
     CHECK(page.starts_with("HTTP/1.1 502 "));
+    CAPTURE(page);
     CHECK(page.find("asks for a client certificate: [[origin]] with client_certificate") != std::string::npos);
     CHECK(inner.shown().size() == 1);
     gateway->replace_policy(policy + files.origin("inner.test", TestCa("Other").good("me.example")));
