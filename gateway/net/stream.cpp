@@ -166,7 +166,7 @@ Task<void> Stream::write(std::string_view first, std::string_view second) {
                 written = static_cast<std::size_t>(n);
             } else {
                 const auto wants = ssl_wants(n, "write");
-                if (!wants) co_return wants.error();
+                if (!wants) co_return last_words(wants.error());
                 wait = *wants;
             }
         } else {
@@ -228,6 +228,17 @@ Result<Socket::wait_type> Stream::ssl_wants(int result, const char* what) {
     const char* reason = ERR_reason_error_string(code);
     if (auto why = tls::verify_failure_text(ssl_.get()); !why.empty()) return Error{ErrorKind::tls, "the origin " + why};
     return Error{ErrorKind::tls, std::string("TLS ") + what + ": " + (reason ? reason : "failed")};
+}
+
+/// A peer that gives up says why in an alert, which may still wait to be read when a write fails.
+Error Stream::last_words(Error otherwise) {
+    char byte = 0;
+    ERR_clear_error();
+    const int n = SSL_peek(ssl_.get(), &byte, 1);
+    if (n > 0) return otherwise;
+    const auto wants = ssl_wants(n, "read");
+    if (!wants && wants.error().kind == ErrorKind::tls) return wants.error();
+    return otherwise;
 }
 
 void Stream::shutdown_write() {

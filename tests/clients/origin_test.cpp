@@ -25,7 +25,7 @@ public:
         options.directory = files.directory();
         program_.emplace(
             std::vector<std::string>{"openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", "server.pem", "-CAfile",
-                                     "clients.pem", "-Verify", "1", "-verify_return_error", "-www", "-naccept", "100"},
+                                     "clients.pem", "-Verify", "1", "-verify_return_error", "-www", "-no_dhe", "-naccept", "100"},
             options);
         const auto line = program_->first_line();  // "ACCEPT 127.0.0.1:PORT"
         port_ = line.substr(line.rfind(':') + 1);

@@ -84,7 +84,7 @@ TEST_CASE("outer proxy: curl through run, through tinyproxy with a password, to 
         const auto ran = sandbox.run("curl -sS -w ' %{http_code}\\n' " + url + "/echo/x " + url + "/refused");
         CAPTURE(ran.shown());
         CHECK(ran.says("\"path\": \"/echo/x\""));
-        CHECK(ran.says("} 200\n"));
+        CHECK(ran.says("}\n 200\n"));
         CHECK(ran.says(" 403\n"));
         CHECK(ran.complains("withheld from the command: HTTPS_PROXY (a proxy)"));
         CHECK(proxy.log().find("CONNECT api.example.test:" + origin.port()) != std::string::npos);
