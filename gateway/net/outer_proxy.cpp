@@ -106,7 +106,7 @@ Task<std::string> read_answer(Stream& stream, Clock::time_point deadline) {
     for (;;) {
         auto ready = co_await stream.wait_readable_for(deadline - Clock::now());
         if (!ready) co_return ready.error();
-        if (!*ready) co_return Error{ErrorKind::timed_out, "did not answer in time"};
+        if (!*ready || Clock::now() >= deadline) co_return Error{ErrorKind::timed_out, "did not answer in time"};
         const int fd = stream.socket().native_handle();
         const ssize_t seen = ::recv(fd, block.data(), block.size(), MSG_PEEK | MSG_DONTWAIT);
         if (seen < 0 && (errno == EAGAIN || errno == EINTR)) continue;
