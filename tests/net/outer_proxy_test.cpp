@@ -44,8 +44,9 @@ bool mentions(const std::string& text, const char* part) {
 
 /// A dialler behind the proxy, and what it says.
 struct Network {
-    explicit Network(OuterProxy proxy, bool local_networks = false)
-        : dialler(resolver, local_networks, std::move(proxy)) {}
+    explicit Network(OuterProxy proxy) : dialler(resolver, false, std::move(proxy)) {
+        lifeline.expect_within(30s, "a test");
+    }
 
     Result<net::Socket> dial(const std::string& host, std::uint16_t port = 443, bool private_addresses = false) {
         return testing::run(io, dialler.dial(lifeline, host, port, private_addresses));
@@ -228,6 +229,7 @@ TEST_CASE("outer proxy: one that does not answer is waited for until the deadlin
     boost::asio::io_context io;
     net::Watchdog watchdog(io.get_executor());
     net::Lifeline lifeline(watchdog);
+    lifeline.expect_within(30s, "a test");
     const auto to = at(proxy.port());
     net::Resolver resolver(io.get_executor());
     const net::DialRules any{true, nullptr};
