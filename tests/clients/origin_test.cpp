@@ -23,10 +23,10 @@ public:
         files.write("clients.pem", clients.pem());
         ShellOptions options;
         options.directory = files.directory();
-        program_.emplace(
-            std::vector<std::string>{"openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", "server.pem", "-CAfile",
-                                     "clients.pem", "-Verify", "1", "-verify_return_error", "-www", "-no_dhe", "-naccept", "100"},
-            options);
+        program_.emplace(std::vector<std::string>{"openssl", "s_server", "-accept", "127.0.0.1:0", "-cert",
+                                                  "server.pem", "-CAfile", "clients.pem", "-Verify", "1",
+                                                  "-verify_return_error", "-www", "-no_dhe", "-naccept", "100"},
+                         options);
         const auto line = program_->first_line();  // "ACCEPT 127.0.0.1:PORT"
         port_ = line.substr(line.rfind(':') + 1);
         while (!port_.empty() && !std::isdigit(static_cast<unsigned char>(port_.back()))) port_.pop_back();

@@ -126,3 +126,16 @@ TEST_CASE("outer proxy: a wrong password is a 502 that says what the proxy said,
         for (const auto& line : sandbox.audit()) CHECK(line.dump().find("not-the-password") == std::string::npos);
     }
 }
+
+TEST_CASE("outer proxy: a gateway that shares its clients' variables does not take itself for the proxy") {
+    const TempDirectory directory;
+    std::ofstream(directory.path() / "policy.toml") << "";
+    ShellOptions options;
+    options.environment.push_back("HTTPS_PROXY=http://127.0.0.1:15080");
+    const auto ran = run_program({program(), "gateway", "--policy", directory.path() / "policy.toml", "--state",
+                                  directory.path(), "--admin", directory.path() / "admin.sock"},
+                                 options);
+    CAPTURE(ran.shown());
+    CHECK(ran.exited_with(125));
+    CHECK(ran.complains("HTTPS_PROXY is this gateway itself"));
+}

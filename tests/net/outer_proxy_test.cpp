@@ -191,7 +191,7 @@ TEST_CASE("outer proxy: an answer in small pieces, and one of HTTP/1.0") {
         CHECK(asked.starts_with("CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n"));
         for (const char c : std::string("HTTP/1.0 200 ok\r\nA: b\r\n\r\nX")) {
             peer.send(std::string(1, c));
-            peer.silent_for(2);   // so that they come one by one
+            peer.silent_for(2);  // so that they come one by one
         }
     });
     Network network(at(proxy.port()));
@@ -224,7 +224,7 @@ TEST_CASE("outer proxy: what is no answer, or has no end, is an error and not a 
 TEST_CASE("outer proxy: one that does not answer is waited for until the deadline, however it drips") {
     WireOrigin proxy([](WirePeer& peer) {
         peer.read_until("\r\n\r\n");
-        for (int i = 0; i < 100 && peer.silent_for(20); ++i) peer.send("x");   // until it hangs up
+        for (int i = 0; i < 100 && peer.silent_for(20); ++i) peer.send("x");  // until it hangs up
     });
     boost::asio::io_context io;
     net::Watchdog watchdog(io.get_executor());
