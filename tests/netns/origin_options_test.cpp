@@ -181,4 +181,7 @@ TEST_CASE("[[origin]]: what goes on ends when its options change, and only then;
     CHECK(events.is_reset());
     CHECK(get(*gateway, "inner.test", port).ends_with("ok"));
     CHECK(inner.connections() == 2);
+    CHECK(gateway->replace_policy(policy + options) == 0);   // and back, with nothing going on
+    CHECK(get(*gateway, "inner.test", port).ends_with("ok"));
+    CHECK(inner.connections() == 3);
 }
