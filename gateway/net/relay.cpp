@@ -77,35 +77,30 @@ Task<void> splice_waiting(Direction way, Pipe& pipe) {
     }
 }
 
-/// The same through a buffer. May wait for more when the last piece filled it.
-Task<void> copy_waiting(Direction way) {
+/// One piece through a buffer, at most kBlock.
+Task<std::size_t> copy_piece(Direction way) {
     std::array<char, kBlock> block;
-    for (bool more = true; more;) {
-        const auto n = co_await way.from.read_some(block);
-        if (!n) co_return n.error();
-        way.from.lifeline().progress();
-        ++way.watch.blocked;
-        const auto written = co_await way.to.write({block.data(), *n});
-        --way.watch.blocked;
-        if (!written) co_return written;
-        way.count += *n;
-        more = *n == block.size();
-    }
-    co_return Result<void>{};
+    const auto n = co_await way.from.read_some(block);
+    if (!n) co_return n.error();
+    way.from.lifeline().progress();
+    ++way.watch.blocked;
+    const auto written = co_await way.to.write({block.data(), *n});
+    --way.watch.blocked;
+    if (!written) co_return written.error();
+    way.count += *n;
+    co_return *n;
 }
 
 /// To the end of what `from` sends, which is an error like others.
 Task<void> move_all(Direction way) {
     for (;;) {
-        Result<void> moved = co_await way.from.wait_readable();
-        if (!moved) co_return moved;
-        std::optional<Pipe> pipe;
-        if (way.from.is_raw() && !way.to.ssl()) pipe = Pipe::make();
-        if (pipe)
-            moved = co_await splice_waiting(way, *pipe);
-        else
-            moved = co_await copy_waiting(way);
-        if (!moved) co_return moved;
+        if (auto ready = co_await way.from.wait_readable(); !ready) co_return ready;
+        const auto first = co_await copy_piece(way);
+        if (!first) co_return first.error();
+        // A keystroke is not worth a pipe, and a full piece has more behind it.
+        if (*first < kBlock || !way.from.is_raw() || way.to.ssl()) continue;
+        if (auto pipe = Pipe::make())
+            if (auto moved = co_await splice_waiting(way, *pipe); !moved) co_return moved;
     }
 }
 
