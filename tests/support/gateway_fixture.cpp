@@ -38,7 +38,7 @@ struct GatewayFixture::Parts {
     net::Watchdog watchdog;
     net::Resolver resolver;
     net::Dialler dialler{resolver};
-    http::OriginPool pool{dialler, client_tls};
+    http::OriginPool pool{dialler, client_tls, watchdog};
     session::Gateway gateway;
     std::thread thread;
 };
@@ -59,7 +59,13 @@ GatewayFixture::~GatewayFixture() {
 void GatewayFixture::end() {
     if (!parts_) return;
     asio::post(parts_->io, [this] { parts_->watchdog.end_all({ErrorKind::cancelled, "the test is over"}); });
-    asio::post(parts_->io, [this] { parts_->io.stop(); });
+    // What is under way ends first: it refers to what dies with the parts.
+    const auto limit = net::Clock::now() + std::chrono::seconds(5);
+    std::function<void()> stop = [this, &stop, limit] {
+        if (parts_->watchdog.sessions() == 0 || net::Clock::now() > limit) return parts_->io.stop();
+        asio::post(parts_->io, stop);
+    };
+    asio::post(parts_->io, stop);
     parts_->thread.join();
     parts_.reset();
 }
@@ -85,7 +91,7 @@ WirePeer GatewayFixture::http_client(std::string name, std::uint16_t port) {
                     asio::io_context& io) -> asio::awaitable<void> {
         net::Lifeline lifeline(gateway.watchdog);
         net::Stream stream(net::Socket(io, asio::ip::tcp::v4(), fd), lifeline);
-        session::HttpService service(gateway, stream, std::move(facts), {}, {});
+        session::Http1Service service(gateway, stream, std::move(facts), {});
         co_await service.run();
     };
     asio::co_spawn(parts_->io,

@@ -101,9 +101,9 @@ TEST_CASE("gate: what is permitted goes on as it was decided on, with the secret
     CHECK(permit.target == "/v1/b?q=%41");
     CHECK(permit.rule == "sallyport.toml:2");
     CHECK(permit.secrets == std::vector<std::string>{"key"});
-    CHECK(permit.origin.host == "api.test");
-    CHECK(permit.origin_tls);
-    CHECK_FALSE(permit.private_addresses);
+    CHECK(permit.way.origin.host == "api.test");
+    CHECK(permit.way.tls);
+    CHECK_FALSE(permit.way.private_addresses);
     const auto& fields = passed.head.fields;
     CHECK(wire::find(fields, "x-api-key") == "real-key");
     CHECK(wire::find(fields, "host") == "api.test");
@@ -164,8 +164,8 @@ TEST_CASE("gate: a table of requests on a TLS connection for api.test:443") {
 TEST_CASE("gate: an override header cannot borrow the private addresses of the rule for its method") {
     const auto borrowed = judged(get("X-HTTP-Method-Override: DELETE\r\n"));
     REQUIRE(borrowed.status() == 0);
-    CHECK_FALSE(borrowed.permit().private_addresses);
-    CHECK(judged(get("", "/v1/x", "DELETE")).permit().private_addresses);
+    CHECK_FALSE(borrowed.permit().way.private_addresses);
+    CHECK(judged(get("", "/v1/x", "DELETE")).permit().way.private_addresses);
 }
 
 TEST_CASE("gate: plain HTTP is decided by Host; without TLS no secret and no placeholder") {
@@ -175,8 +175,8 @@ TEST_CASE("gate: plain HTTP is decided by Host; without TLS no secret and no pla
     CHECK(judged("GET / HTTP/1.0\r\n\r\n", plain).status() == 403);  // for the address, which no rule names
     CHECK(judged("GET /v1/x HTTP/1.1\r\nHost: api.test\r\n\r\n", plain).status() == 403);
     const auto routed = judged("GET /x HTTP/1.1\r\nHost: open.test\r\n\r\n", plain);
-    CHECK(routed.permit().origin.port == 8080);
-    CHECK_FALSE(routed.permit().origin_tls);
+    CHECK(routed.permit().way.origin.port == 8080);
+    CHECK_FALSE(routed.permit().way.tls);
     CHECK(wire::find(routed.head.fields, "Host") == "127.0.0.1:8080");
     const auto astray = judged("GET /x?k=dummy-key-value HTTP/1.1\r\nHost: open.test\r\n\r\n", plain);
     CHECK(astray.status() == 403);
@@ -227,30 +227,28 @@ TEST_CASE("refusal page: hostile bytes never appear raw, in text or JSON; the TO
     Refusal refusal{
         403, {"evil.test", 443}, "GET\x1b[2J", "/a\r\nSet-Cookie: x=1\"<script>\x80", "why\n\x07", "f:1", "", ""};
     refusal.suggestion = "[[allow]]\nhost   = \"evil.test\"\n";
-    const auto text = refusal_response(refusal, {});
-    const auto end_of_head = text.find("\r\n\r\n");
-    const auto body = text.substr(end_of_head + 4);
-    CHECK(text.find("Content-Length: " + std::to_string(body.size()) + "\r\n") < end_of_head);
+    const auto page = refusal_page(refusal, false, true);
+    const auto& body = page.body;
+    CHECK(page.head.status == 403);
+    CHECK(wire::find(page.head.fields, "Content-Length") == std::to_string(body.size()));
+    for (const auto& field : page.head.fields) CHECK(field.value.find('\n') == std::string::npos);
     for (const char c : body) CHECK(((c >= 0x20 && c < 0x7f) || c == '\n'));
     CHECK(body.find("\nSet-Cookie") == std::string::npos);
     CHECK(body.ends_with("\n" + refusal.suggestion));
 
-    const auto json = refusal_response(refusal, {.json = true, .close = true});
-    CHECK(json.find("Connection: close\r\n") != std::string::npos);
-    const auto parsed = nlohmann::json::parse(json.substr(json.find("\r\n\r\n") + 4));
+    const auto parsed = nlohmann::json::parse(refusal_page(refusal, true, true).body);
     CHECK(parsed["error"]["allow_with"] == refusal.suggestion);
     for (const char c : std::string(parsed["error"]["path"])) CHECK((c >= 0x20 && c < 0x7f));
-    CHECK(refusal_response(refusal, {.with_body = false}).ends_with("\r\n\r\n"));
 
     Refusal endless{403, {"evil.test", 443}, std::string(100'000, 'M'), std::string(100'000, '/'), {}, {}, {}, {}};
-    CHECK(refusal_response(endless, {}).size() < 4096);
+    CHECK(refusal_page(endless, false, true).body.size() < 4096);
 }
 
 TEST_CASE("refusal page: every status that the gate uses has its phrase") {
     for (const unsigned status : {400u, 405u, 408u, 417u, 421u, 431u, 501u, 502u, 503u, 504u}) {
         Refusal refusal;
         refusal.status = status;
-        CHECK(refusal_response(refusal, {}).find(" Forbidden\r\n") == std::string::npos);
+        CHECK(refusal_page(refusal, false, true).head.reason != "Forbidden");
     }
 }
 
