@@ -14,6 +14,7 @@ struct RunOptions {
     std::optional<std::string> audit_file;
     policy::Mode mode = policy::Mode::enforce;
     ReportOptions report;
+    std::vector<std::string> name_servers;   ///< empty: the system's
     std::vector<std::string> command;
 };
 

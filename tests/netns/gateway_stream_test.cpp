@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <openssl/pem.h>
 
 #include "tests/netns/seal_clients.hpp"
 #include "tests/support/sealed_gateway.hpp"
@@ -102,32 +101,6 @@ TEST_CASE("opaque: a client that waits for a greeting on a port that nothing all
     REQUIRE(events.size() == 1);
     CHECK(events[0]["decision"] == "deny");
     CHECK(events[0]["original_dst"] == "203.0.113.5:25");
-}
-
-TEST_CASE("TLS passed through by name: the certificate is the origin's own, the bytes are untouched") {
-    WireOrigin origin(
-        [](WirePeer& peer) {
-            CHECK(peer.read_until("\n") == "not HTTP\n");
-            peer.send("fine\n");
-        },
-        testing::make_server(SealedGateway::origin_ca().good("db.test")));
-    const auto gateway = SealedGateway::start(
-        fmt::format("[[allow]]\nhost = \"db.test\"\nport = {}\nprivate = true\ntls = \"passthrough\"\n", origin.port()),
-        kNames);
-    if (!gateway) return;
-    auto ssl = gateway->tls_client("db.test");
-    const auto& pem = SealedGateway::origin_ca().pem();
-    const tls::BioPtr text(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-    const tls::X509Ptr ca(PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr));
-    X509_STORE_add_cert(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl.get())), ca.get());
-    auto client = gateway->connect("192.0.2.7", origin.port());
-    REQUIRE(client.start_tls(std::move(ssl)) == "");
-    client.send("not HTTP\n");
-    CHECK(client.read_until("\n") == "fine\n");
-    client.close();
-    const auto events = gateway->finish();
-    REQUIRE(events.size() == 1);
-    CHECK(events[0]["protocol"] == "tls");
 }
 
 TEST_CASE("a direct connection to the gateway's own port is not served") {

@@ -1,6 +1,7 @@
 #include "tests/support/sealed_gateway.hpp"
 
 #include <openssl/pem.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -98,6 +99,7 @@ struct SealedGateway::Parts {
           inside(std::move(sealed.inside)),
           rules(rules_of(toml)),
           audit(std::in_place, audit_file) {
+        ::signal(SIGPIPE, SIG_IGN);  // as the program has it
         for (const auto& [name, address] : names) dns.address(name, address);
         proxy.emplace(io, rules, authority, *audit, std::move(sealed.sockets),
                       app::ProxyOptions{limits, origin_ca().pem(), dns.where()});
