@@ -123,9 +123,12 @@ Task<void> relay(Stream& client, Stream& origin, RelayCount& count) {
     ResetWatch watch(client, origin);
     const Direction to_origin{client, origin, count.from_client, watch};
     const Direction to_client{origin, client, count.from_origin, watch};
-    auto [up, down] = co_await (pump(to_origin) && pump(to_client));
-    const bool failed = !up || !down;
-    if (failed && watch.noticed()) co_return io_error(ECONNRESET);
+    const auto [up, down] = co_await (pump(to_origin) && pump(to_client));
+    if (up && down) co_return up;
+    const bool was_noticed = watch.noticed();
+    client.reset();   // a FIN would tell either that what it got is complete
+    origin.reset();
+    if (was_noticed) co_return io_error(ECONNRESET);
     // The first real failure is the reason; the other direction was only cancelled for it.
     if (!up && up.error().kind != ErrorKind::cancelled) co_return up;
     if (!down) co_return down;

@@ -19,7 +19,7 @@ struct RelayCount {
     std::uint64_t from_origin = 0;
 };
 
-/// Relays until both sides have ended. `count` is kept up to date while it runs. An error on one side ends both, also
+/// Relays until both sides have ended. `count` is kept up to date while it runs. An error on one side resets both, also
 /// when nobody reads that side because the other one takes nothing. The streams have one lifeline, each piece is
 /// progress. SIGPIPE must be ignored (pipe.hpp).
 Task<void> relay(Stream& client, Stream& origin, RelayCount& count);

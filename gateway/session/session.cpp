@@ -217,7 +217,6 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
     if (!done) event.reason += ", ended: " + done.error().detail;
     event.bytes = {bytes.from_client, bytes.from_origin};
     event.duration = since(began_steady_);
-    if (!done) client_.reset();
     gateway_.audit.record(std::move(event));
 }
 

@@ -200,6 +200,7 @@ TEST_CASE("relay: a reset reaches the other side, also from a side that nobody r
             const auto ended = relayed.end();
             REQUIRE_FALSE(ended.has_value());
             CHECK(ended.error().detail == "connection reset by peer");
+            CHECK((of_client ? relayed.origin : relayed.client).is_reset());
         }
     }
 }
