@@ -127,6 +127,8 @@ awaitable<void> Session::serve_tls() {
     bool http2 = offers("h2");
     if (http2 && offers("http/1.1")) http2 = co_await origin_may_speak_http2(facts);
     if (const auto done = co_await intercept(name, http2); !done) co_return refuse("tls", name, done.error().detail);
+    if (co_await waits_for_greeting(destination))
+        co_return refuse("tls", name, "the client says nothing: a protocol whose server begins needs tls = \"passthrough\"");
     facts.http2 = http2;
     co_await serve_http(std::move(facts));
 }
@@ -154,6 +156,14 @@ Task<void> Session::intercept(const std::string& name, bool http2) {
         co_return Error{ErrorKind::tls,
                         "the client does not trust the gateway's CA: its runtime reads another trust store"};
     co_return done;
+}
+
+/// On a port for other protocols too: inside TLS that we end only HTTP is served, whose client begins.
+awaitable<bool> Session::waits_for_greeting(const policy::Destination& destination) {
+    if (!policy::decide_stream(*gateway_.rules.current()->policy, destination, false).allowed) co_return false;
+    client_.lifeline().expect_within(gateway_.limits.hello, "first bytes inside TLS");
+    const auto spoke = co_await client_.wait_readable();
+    co_return !spoke && spoke.error().kind == ErrorKind::timed_out;
 }
 
 awaitable<void> Session::serve_http(ConnectionFacts facts) {

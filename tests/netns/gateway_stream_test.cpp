@@ -103,6 +103,21 @@ TEST_CASE("opaque: a client that waits for a greeting on a port that nothing all
     CHECK(events[0]["original_dst"] == "203.0.113.5:25");
 }
 
+TEST_CASE("opaque: a protocol that begins with TLS and then the server's greeting is refused with the remedy") {
+    session::TimeLimits limits;
+    limits.hello = std::chrono::seconds(1);
+    limits.keep_alive = std::chrono::minutes(1);   // not what ends it
+    const auto gateway = SealedGateway::start(policy_for(993), kNames, limits);
+    if (!gateway) return;
+    auto client = gateway->connect_tls(gateway->lookup("db.test"), 993, "db.test");
+    CHECK(client.is_reset());
+    const auto events = gateway->finish();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0]["decision"] == "deny");
+    CHECK(events[0]["host"] == "db.test");
+    CHECK(events[0]["reason"].get<std::string>().find("needs tls = \"passthrough\"") != std::string::npos);
+}
+
 TEST_CASE("a direct connection to the gateway's own port is not served") {
     const auto gateway = SealedGateway::start("[[allow]]\nhost = \"*.test\"\n", kNames);
     if (!gateway) return;
