@@ -11,8 +11,8 @@
 namespace sallyport::net {
 namespace {
 
-constexpr std::size_t kBlock = 16 * 1024;   // what fits into a TLS record
-constexpr int kMostUnpaused = 16;           // pieces: about one megabyte
+constexpr std::size_t kBlock = 16 * 1024;  // what fits into a TLS record
+constexpr int kMostUnpaused = 16;          // pieces: about one megabyte
 
 bool was_reset(Stream& stream) {
     pollfd fd{stream.socket().native_handle(), 0, 0};
@@ -33,7 +33,7 @@ public:
     void cancel() override {}
     bool peer_gone() override { return blocked > 0 && noticed(); }
 
-    int blocked = 0;   ///< directions that wait for their writer
+    int blocked = 0;  ///< directions that wait for their writer
 
 private:
     Stream& client_;
@@ -126,7 +126,7 @@ Task<void> relay(Stream& client, Stream& origin, RelayCount& count) {
     const auto [up, down] = co_await (pump(to_origin) && pump(to_client));
     if (up && down) co_return up;
     const bool was_noticed = watch.noticed();
-    client.reset();   // a FIN would tell either that what it got is complete
+    client.reset();  // a FIN would tell either that what it got is complete
     origin.reset();
     if (was_noticed) co_return io_error(ECONNRESET);
     // The first real failure is the reason; the other direction was only cancelled for it.

@@ -39,18 +39,18 @@ TEST_CASE("PostgreSQL: psql with and without TLS, whose certificate is the serve
         Sandbox sandbox(user, rule_for("db.example.test", server), nullptr, {"PGPASSWORD=origin"});
         sandbox.run_options = names.run_options();
         sandbox.write("ca.pem", ca.pem());
-        const auto ran = sandbox.run(
-            "at='host=db.example.test port=" + server.port() + " user=postgres dbname=postgres sslrootcert=ca.pem'; "
-            "for mode in require verify-full disable; do psql \"$at sslmode=$mode\" -Atc "
-            "'select ssl from pg_stat_ssl where pid = pg_backend_pid()'; done; "
-            "psql \"$at sslmode=require\" -Atc \"select repeat('x', 20000000)\" | wc -c");
+        const auto ran = sandbox.run("at='host=db.example.test port=" + server.port() +
+                                     " user=postgres dbname=postgres sslrootcert=ca.pem'; "
+                                     "for mode in require verify-full disable; do psql \"$at sslmode=$mode\" -Atc "
+                                     "'select ssl from pg_stat_ssl where pid = pg_backend_pid()'; done; "
+                                     "psql \"$at sslmode=require\" -Atc \"select repeat('x', 20000000)\" | wc -c");
         CAPTURE(ran.shown());
         CHECK(ran.exited_with(0));
         CHECK(ran.out == "t\nt\nf\n20000001\n");
         check_audit(sandbox, "db.example.test", 4);
 
-        const auto elsewhere = sandbox.run("psql 'host=db2.example.test port=" + server.port() +
-                                           " user=postgres' -c 'select 1'");
+        const auto elsewhere =
+            sandbox.run("psql 'host=db2.example.test port=" + server.port() + " user=postgres' -c 'select 1'");
         CHECK(elsewhere.exited_with(2));
         CHECK(elsewhere.complains("could not translate host name"));
     }
@@ -65,15 +65,19 @@ TEST_CASE("SMTP: the server greets first, then STARTTLS with its own certificate
         Sandbox sandbox(user, rule_for("mail.example.test", server));
         sandbox.run_options = names.run_options();
         sandbox.write("ca.pem", ca.pem());
-        sandbox.write("send.py", "import smtplib, ssl\n"
-                                 "with smtplib.SMTP('mail.example.test', " + server.port() + ") as smtp:\n"
-                                 "    smtp.starttls(context=ssl.create_default_context(cafile='ca.pem'))\n"
-                                 "    print(smtp.sock.version()[:4])\n"
-                                 "    smtp.sendmail('a@example.test', 'b@example.test', 'Subject: under TLS\\n\\n' + "
-                                 "'x\\n' * 1000000)\n");
-        const auto ran = sandbox.run("python3 send.py && swaks --silent --server mail.example.test --port " +
-                                     server.port() + " --from a@example.test --to b@example.test --helo here "
-                                                     "--header 'Subject: in the clear'");
+        sandbox.write("send.py",
+                      "import smtplib, ssl\n"
+                      "with smtplib.SMTP('mail.example.test', " +
+                          server.port() +
+                          ") as smtp:\n"
+                          "    smtp.starttls(context=ssl.create_default_context(cafile='ca.pem'))\n"
+                          "    print(smtp.sock.version()[:4])\n"
+                          "    smtp.sendmail('a@example.test', 'b@example.test', 'Subject: under TLS\\n\\n' + "
+                          "'x\\n' * 1000000)\n");
+        const auto ran =
+            sandbox.run("python3 send.py && swaks --silent --server mail.example.test --port " + server.port() +
+                        " --from a@example.test --to b@example.test --helo here "
+                        "--header 'Subject: in the clear'");
         CAPTURE(ran.shown());
         CHECK(ran.exited_with(0));
         CHECK(ran.says("TLSv"));
@@ -90,9 +94,10 @@ TEST_CASE("SMTP: the server greets first, then STARTTLS with its own certificate
 TEST_CASE("SMTP: where no rule names the port, the client that waits for a greeting is reset, not left to wait") {
     for (const auto user : sandbox_users()) {
         const Sandbox sandbox(user, "[[allow]]\nhost = \"mail.example.test\"\n");
-        const auto ran = sandbox.run("swaks --server mail.example.test --port 25 --from a@example.test --to "
-                                     "b@example.test; swaks --server 203.0.113.9 --port 587 --from a@example.test "
-                                     "--to b@example.test");
+        const auto ran = sandbox.run(
+            "swaks --server mail.example.test --port 25 --from a@example.test --to "
+            "b@example.test; swaks --server 203.0.113.9 --port 587 --from a@example.test "
+            "--to b@example.test");
         CAPTURE(ran.shown());
         CHECK_FALSE(ran.exited_with(0));
         const auto events = sandbox.audit();

@@ -44,7 +44,8 @@ TEST_CASE("ssh: git clone and push work for the host and port that a rule names;
         const auto cloned = sandbox.run(
             "git clone -q " + at + ":" + repository +
             " copy && cat copy/file && cd copy && git -c user.name=A -c user.email=a@example.test commit -q "
-            "--allow-empty -m more && git push -q && git ls-remote -q | wc -l; ssh -F ../config " + at + "; echo $?");
+            "--allow-empty -m more && git push -q && git ls-remote -q | wc -l; ssh -F ../config " +
+            at + "; echo $?");
         CAPTURE(cloned.shown());
         REQUIRE(cloned.exited_with(0));
         CHECK(cloned.out == "one2\n128\n");

@@ -165,7 +165,7 @@ TEST_CASE("relay: nothing is held for those that are idle, and one pipe for a re
         const bool intact = relayed.origin.read_exactly(large.size()) == large;
         CHECK(intact);
         sending.join();
-        idle = open_files();   // the relay may have the last byte behind it, but its pipe still
+        idle = open_files();  // the relay may have the last byte behind it, but its pipe still
         for (int i = 0; i < 100 && idle != before; ++i, idle = open_files()) ::poll(nullptr, 0, 10);
         taken = sent_until_blocked(relayed.client);
         blocked = open_files();

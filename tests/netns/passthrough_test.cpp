@@ -72,7 +72,8 @@ std::string sha256(std::string_view bytes) {
 
 std::string patterned(std::size_t size, std::uint64_t seed) {
     std::string bytes(size, '\0');
-    for (auto& byte : bytes) byte = static_cast<char>((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 56);
+    for (auto& byte : bytes)
+        byte = static_cast<char>((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 56);
     return bytes;
 }
 
@@ -150,10 +151,9 @@ TEST_CASE("passed through: what a rule about method or path covers is not, nor i
     WireOrigin origin([](WirePeer&) {}, parties.origin());
     const auto address = "192.0.2.7";
     const auto deny = pass_through(origin.port(), "[[deny]]\nhost = \"pinned.test\"\npath = \"/admin/**\"\n");
-    for (const auto& [policy, name] : std::vector<std::pair<std::string, std::string>>{
-             {deny, "pinned.test"}, {pass_through(origin.port()), "other.test"}}) {
+    for (const std::string name : {"pinned.test", "other.test"}) {
         CAPTURE(name);
-        const auto gateway = SealedGateway::start(policy, kNames);
+        const auto gateway = SealedGateway::start(name == "pinned.test" ? deny : pass_through(origin.port()), kNames);
         if (!gateway) return;
         auto pinned = gateway->connect(address, origin.port());
         auto ssl = parties.client();

@@ -19,9 +19,11 @@
 namespace sallyport::test {
 namespace {
 
-constexpr const char* kPath = "PATH=/usr/bin:/bin:/usr/sbin:/sbin";   // whose Python has Debian's modules
+constexpr const char* kPath = "PATH=/usr/bin:/bin:/usr/sbin:/sbin";  // whose Python has Debian's modules
 
-bool we_are_root() { return ::geteuid() == 0; }
+bool we_are_root() {
+    return ::geteuid() == 0;
+}
 
 /// 127.77.x.y, by the process.
 std::string own_address() {
@@ -94,7 +96,9 @@ std::vector<std::string> RealServer::as_nobody(std::vector<std::string> command)
     return all;
 }
 
-void RealServer::start(std::vector<std::string> command) { start_as_ourselves(as_nobody(std::move(command))); }
+void RealServer::start(std::vector<std::string> command) {
+    start_as_ourselves(as_nobody(std::move(command)));
+}
 
 void RealServer::start_as_ourselves(std::vector<std::string> command) {
     ShellOptions options;
@@ -150,7 +154,9 @@ exec /usr/sbin/sshd -D -e -f /dev/null -h "$DIRECTORY/host_key" -o "ListenAddres
     start_as_ourselves(std::move(command));
 }
 
-std::string SshServer::key() const { return read(directory() / "key"); }
+std::string SshServer::key() const {
+    return read(directory() / "key");
+}
 
 std::string SshServer::known_as(const std::string& host) const {
     return "[" + host + "]:" + port() + " " + read(directory() / "host_key.pub");
@@ -170,15 +176,16 @@ PostgresServer::PostgresServer(const testing::TestCa& authority, const std::stri
     write("password", "origin");
     prepare({postgres_program("initdb"), "--no-sync", "--username=postgres", "--pwfile=password",
              "--auth=scram-sha-256", "--pgdata=cluster"});
-    start({postgres_program("postgres"), "-D", "cluster", "-p", port(), "-c", "listen_addresses=" + own_address(),
-           "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "ssl=on", "-c", "ssl_cert_file=../certificate.pem",
+    start({postgres_program("postgres"), "-D", "cluster", "-p", port(), "-c", "listen_addresses=" + own_address(), "-c",
+           "unix_socket_directories=", "-c", "fsync=off", "-c", "ssl=on", "-c", "ssl_cert_file=../certificate.pem",
            "-c", "ssl_key_file=../key.pem"});
 }
 
 SmtpServer::SmtpServer(const testing::TestCa& authority, const std::string& host) {
     write_certificate(authority, host);
     start({"python3", "-m", "aiosmtpd", "--nosetuid", "--listen", own_address() + ":" + port(), "--tlscert",
-           "certificate.pem", "--tlskey", "key.pem", "--no-requiretls", "--class", "aiosmtpd.handlers.Mailbox", "mail"});
+           "certificate.pem", "--tlskey", "key.pem", "--no-requiretls", "--class", "aiosmtpd.handlers.Mailbox",
+           "mail"});
 }
 
 std::vector<std::string> SmtpServer::messages() const {
