@@ -52,12 +52,6 @@ bool Session::server_may_begin() const {
 
 awaitable<void> Session::run() {
     client_.lifeline().expect_within(gateway_.limits.hello, "first bytes of the connection");
-    if (server_may_begin()) {
-        // Of the protocols that use other ports, some begin with the server's greeting: their client says nothing.
-        const auto spoke = co_await client_.wait_readable_for(gateway_.limits.server_first);
-        if (!spoke) co_return;
-        if (!*spoke) co_return co_await serve_stream(dialled_, "tcp");
-    }
     const auto protocol = co_await read_protocol();
     if (!protocol) {
         if (!prefix_.empty() || protocol.error().kind == ErrorKind::timed_out)
@@ -88,8 +82,20 @@ Task<void> Session::read_more() {
 }
 
 Task<wire::Protocol> Session::read_protocol() {
+    const bool impatient = server_may_begin();
     for (;;) {
-        if (auto more = co_await read_more(); !more) co_return more.error();
+        if (impatient) {
+            // Of the protocols that use other ports, some begin with the server's greeting: their client says nothing,
+            // or not enough to tell.
+            const auto spoke = co_await client_.wait_readable_for(gateway_.limits.server_first);
+            if (!spoke) co_return spoke.error();
+            if (!*spoke) co_return wire::Protocol::other;
+        }
+        if (auto more = co_await read_more(); !more) {
+            const bool said_all = more.error().kind == ErrorKind::end_of_stream && !prefix_.empty();
+            if (said_all) co_return wire::Protocol::other;
+            co_return more.error();
+        }
         const auto protocol = wire::detect(as_bytes(prefix_));
         if (protocol != wire::Protocol::need_more) co_return protocol;
     }

@@ -40,17 +40,37 @@ TEST_CASE("opaque: a server that speaks first is heard, by name through its virt
     CHECK(events[0]["bytes_out"] == 16);
 }
 
-TEST_CASE("opaque: a client that speaks first and closes its half still gets its answer") {
+TEST_CASE("opaque: a client whose first bytes could begin a request, and who then waits for the server, is passed on") {
     WireOrigin origin([](WirePeer& peer) {
-        CHECK(peer.read_to_end() == std::string("\x01\x02 query"));  // arrives only with the client's FIN
-        peer.send("answer");
+        CHECK(peer.read_exactly(4) == "user");
+        peer.send("who?");
     });
-    const auto gateway = SealedGateway::start(policy_for(origin.port()), kNames);
+    session::TimeLimits limits;
+    limits.hello = std::chrono::minutes(1);   // not what ends the wait
+    const auto gateway = SealedGateway::start(policy_for(origin.port()), kNames, limits);
     if (!gateway) return;
     auto client = gateway->connect(gateway->lookup("db.test"), origin.port());
-    client.send("\x01\x02 query");
-    client.shutdown_write();
-    CHECK(client.read_to_end() == "answer");
+    client.send("user");
+    CHECK(client.read_exactly(4) == "who?");
+    auto elsewhere = gateway->connect("203.0.113.5", 25);
+    elsewhere.send("user");
+    CHECK(elsewhere.is_reset());
+}
+
+TEST_CASE("opaque: a client that speaks first and closes its half still gets its answer") {
+    for (const std::string query : {"\x01\x02 query", "GET"}) {
+        CAPTURE(query);
+        WireOrigin origin([&](WirePeer& peer) {
+            CHECK(peer.read_to_end() == query);  // arrives only with the client's FIN
+            peer.send("answer");
+        });
+        const auto gateway = SealedGateway::start(policy_for(origin.port()), kNames);
+        if (!gateway) return;
+        auto client = gateway->connect(gateway->lookup("db.test"), origin.port());
+        client.send(query);
+        client.shutdown_write();
+        CHECK(client.read_to_end() == "answer");
+    }
 }
 
 TEST_CASE("opaque: a reset on either side ends the other, and is recorded once") {
