@@ -1,7 +1,6 @@
 #include "tests/support/sealed_gateway.hpp"
 
 #include <openssl/pem.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -103,10 +102,7 @@ struct SealedGateway::Parts {
         proxy.emplace(io, rules, authority, *audit, std::move(sealed.sockets),
                       app::ProxyOptions{limits, origin_ca().pem(), dns.where()});
         thread = std::thread([this] {
-            sigset_t pipe;  // ignored in the program; here other tests look at what is ignored
-            sigemptyset(&pipe);
-            sigaddset(&pipe, SIGPIPE);
-            ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+            block_sigpipe();
             const auto guard = asio::make_work_guard(io);
             io.run();
         });
