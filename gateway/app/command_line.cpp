@@ -43,6 +43,12 @@ void add_report(CLI::App& command, ReportOptions& report) {
     command.add_flag("--fail-on-deny", report.fail_on_deny, "Exit with 1 when something was denied (audit: would be)");
 }
 
+void add_name_servers(CLI::App& command, std::vector<std::string>& servers) {
+    command.add_option("--name-server", servers, "Resolve by this server, not by the system's")
+        ->allow_extra_args(false)  // one each time: it would swallow the -- before COMMAND
+        ->type_name("ADDR");
+}
+
 void add_run(CLI::App& cli) {
     const auto options = std::make_shared<RunOptions>();
     auto* run = cli.add_subcommand("run", "Run a command that reaches only what the policy allows");
@@ -52,6 +58,7 @@ void add_run(CLI::App& cli) {
     run->add_option("--audit", options->audit_file, "Append a JSON line for each request and refusal")
         ->type_name("FILE");
     add_outer_proxy(*run, options->outer_proxy);
+    add_name_servers(*run, options->name_servers);
     add_mode(*run, options->mode);
     add_report(*run, options->report);
     run->add_option("COMMAND", options->command, "What to run, after --")->required();
@@ -122,8 +129,7 @@ void add_gateway(CLI::App& cli) {
         ->type_name("PATH");
     gateway->add_option("--origin-ca", options->origin_ca, "Trust these authorities too when dialling")
         ->type_name("FILE");
-    gateway->add_option("--name-server", options->name_servers, "Resolve by this server, not by the system's")
-        ->type_name("ADDR");
+    add_name_servers(*gateway, options->name_servers);
     add_outer_proxy(*gateway, options->outer_proxy);
     add_mode(*gateway, options->mode);
     add_report(*gateway, options->report);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,6 +128,7 @@ void run(const RunOptions& options) {
     withhold_variables(command, *rules.current()->secrets, options.report.quiet);
     std::optional<audit::Audit> audit(options.audit_file);
     boost::asio::io_context io(1);
+    proxy_options.name_servers = fmt::format("{}", fmt::join(options.name_servers, ","));
     Proxy proxy(io, rules, authority, *audit, command.take_sockets(), proxy_options);
     const auto policy_fd = open_policy(options.policy_file, options.mode);
     std::optional<Reloader> reloader;

@@ -15,6 +15,7 @@ struct RunOptions {
     std::optional<std::string> outer_proxy;   ///< as app::outer_proxy takes it
     policy::Mode mode = policy::Mode::enforce;
     ReportOptions report;
+    std::vector<std::string> name_servers;   ///< empty: the system's
     std::vector<std::string> command;
 };
 

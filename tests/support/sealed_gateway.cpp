@@ -102,6 +102,7 @@ struct SealedGateway::Parts {
         proxy.emplace(io, rules, authority, *audit, std::move(sealed.sockets),
                       app::ProxyOptions{limits, origin_ca().pem(), dns.where(), std::move(outer_proxy)});
         thread = std::thread([this] {
+            block_sigpipe();
             const auto guard = asio::make_work_guard(io);
             io.run();
         });
