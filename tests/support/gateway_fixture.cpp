@@ -107,7 +107,7 @@ WirePeer GatewayFixture::connect(Serve serve) {
 WirePeer GatewayFixture::http_client(std::string name, std::uint16_t port) {
     const session::ConnectionFacts facts{false, std::move(name), port};
     return connect([facts](session::Gateway& gateway, net::Stream& stream) -> asio::awaitable<void> {
-        session::HttpService service(gateway, stream, facts, {}, {});
+        session::Http1Service service(gateway, stream, facts, {});
         co_await service.run();
     });
 }

@@ -8,7 +8,7 @@
 #include <string>
 #include <thread>
 
-#include "gateway/session/http_service.hpp"
+#include "gateway/session/http1_service.hpp"
 #include "tests/support/test_ca.hpp"
 #include "tests/support/wire_peer.hpp"
 
@@ -22,7 +22,7 @@ public:
     /// The authority of origins that the gateway trusts.
     static const testing::TestCa& origin_ca();
 
-    /// The client's end of a plain connection that HttpService serves.
+    /// The client's end of a plain connection that Http1Service serves.
     WirePeer http_client(std::string name, std::uint16_t port);
     /// The client's end of a connection that was made to this name and port: Session serves it. origin.test and
     /// other.test are both 127.0.0.1.
