@@ -197,9 +197,9 @@ std::uint32_t Http2Peer::new_stream() {
 
 std::optional<std::uint32_t> Http2Peer::take_request() {
     if (requests_.empty() || stream(requests_.front()).blocks.empty()) return std::nullopt;
-    const auto id = requests_.front();
+    last_request_ = requests_.front();
     requests_.pop_front();
-    return id;
+    return last_request_;
 }
 
 Http2Stream& Http2Peer::stream(std::uint32_t id) {

@@ -75,6 +75,8 @@ public:
     std::uint32_t new_stream();
     /// A request that came and was not taken yet; nothing when there is none.
     std::optional<std::uint32_t> take_request();
+    /// The one that was taken last.
+    std::uint32_t last_request() const { return last_request_; }
     Http2Stream& stream(std::uint32_t id);
     /// In HEADERS and as many CONTINUATIONs as it takes.
     void send_fields(std::uint32_t stream, const Fields& fields, bool end);
@@ -120,6 +122,7 @@ private:
     std::map<std::uint16_t, std::uint32_t> settings_;
     std::string block_;   ///< of the header block that is under way
     std::uint32_t next_stream_ = 1;
+    std::uint32_t last_request_ = 0;
     std::int64_t window_ = 65'535;
     std::optional<std::uint32_t> goaway_code_;
     unsigned pings_answered_ = 0;

@@ -44,7 +44,10 @@ std::unique_ptr<MessageEnd> WaitingOrigin::request_that_came() {
         if (wire->has_input() && !wire->closed()) return http1_end(wire);
     for (const auto& peer : http2_) {
         peer->take_frames();
-        if (const auto stream = peer->take_request()) return http2_end(peer, *stream);
+        if (const auto stream = peer->take_request()) {
+            last_ = peer;
+            return http2_end(peer, *stream);
+        }
     }
     return nullptr;
 }
@@ -88,13 +91,14 @@ Http2Peer& ProtocolPair::http2_client(const Http2Peer::Settings& settings) {
     return *http2_;
 }
 
-std::unique_ptr<MessageEnd> ProtocolPair::client() {
+std::unique_ptr<MessageEnd> ProtocolPair::client(const std::string& other) {
+    const auto named = other.empty() ? authority() : other;
     if (versions_.client == Version::http1) {
         http1_client();
-        return http1_end(http1_, authority());
+        return http1_end(http1_, named);
     }
     const auto stream = http2_client().new_stream();
-    return http2_end(http2_, stream, authority());
+    return http2_end(http2_, stream, named);
 }
 
 void ProtocolPair::leave() {

@@ -38,8 +38,7 @@ public:
     /// No request within so long.
     bool nothing_for(int milliseconds);
     /// Of the connection that the last request came on.
-    Http2Peer& http2() { return *http2_.back(); }
-    const std::vector<std::shared_ptr<Http2Peer>>& http2_connections() const { return http2_; }
+    Http2Peer& http2() { return *last_; }
     Http2Peer::Settings settings;   ///< for connections from now on
 
 private:
@@ -51,8 +50,9 @@ private:
     std::mutex mutex_;
     std::condition_variable came_;
     std::deque<WirePeer> waiting_;
-    std::vector<std::shared_ptr<WirePeer>> http1_;   ///< no request of theirs is taken up yet, or the last one's end was
+    std::vector<std::shared_ptr<WirePeer>> http1_;
     std::vector<std::shared_ptr<Http2Peer>> http2_;
+    std::shared_ptr<Http2Peer> last_;
     WireOrigin listener_;   ///< last: its thread uses the others
 };
 
@@ -63,8 +63,9 @@ public:
 
     explicit ProtocolPair(Versions versions, const std::string& policy = "", session::TimeLimits limits = {});
 
-    /// A new exchange, on the client's one connection; over HTTP/1.1 the one before has to be over.
-    std::unique_ptr<MessageEnd> client();
+    /// A new exchange, on the client's one connection; over HTTP/1.1 the one before has to be over. For `authority` where
+    /// that is not the origin's own.
+    std::unique_ptr<MessageEnd> client(const std::string& authority = {});
     std::unique_ptr<MessageEnd> origin() { return origin_.next_request(); }
     WaitingOrigin& origins() { return origin_; }
     /// The client's connection, over HTTP/2. Made when first asked for, with these settings.

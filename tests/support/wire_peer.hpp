@@ -26,7 +26,8 @@ public:
     std::string start_tls(tls::SslPtr ssl);
     SSL* ssl() const { return ssl_.get(); }
 
-    void send(std::string_view bytes);
+    /// False when the other side is gone.
+    bool send(std::string_view bytes);
     void shutdown_write();
     void close();
     /// The other side gets a reset.
