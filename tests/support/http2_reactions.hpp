@@ -45,7 +45,7 @@ std::string reaction(Http2Peer& peer, bool answer = false);
 
 /// One thing that a client may say.
 struct Http2Case {
-    const char* situation;
+    std::string situation;
     std::function<void(Http2Peer&)> say;
     std::vector<std::string> accepted;   ///< as reaction() writes it
 };
