@@ -39,7 +39,7 @@ TEST_CASE("downloads that their client does not read hold up no other stream") {
         auto& client = pair.http2_client();
         client.keep_credit(true);
         client.send({NGHTTP2_WINDOW_UPDATE, 0, 0, big_endian(10'000'000)});   // the streams' own is what runs out
-        std::vector<std::unique_ptr<MessageEnd>> ends;
+        std::vector<MessageEndPtr> ends;
         for (int i = 0; i < 10; ++i) {
             ends.push_back(pair.client());
             ends.back()->send_head(request("GET", "/stalled"), true);
@@ -56,7 +56,7 @@ TEST_CASE("downloads that their client does not read hold up no other stream") {
 TEST_CASE("uploads that their origin does not read hold up no other stream") {
     for (const auto versions : {kHttp2ToHttp1, kHttp2ToHttp2}) {
         ProtocolPair pair(versions);
-        std::vector<std::unique_ptr<MessageEnd>> ends;
+        std::vector<MessageEndPtr> ends;
         for (int i = 0; i < 10; ++i) {
             ends.push_back(pair.client());
             ends.back()->send_head(request("POST", "/stalled"), false);
@@ -82,7 +82,7 @@ TEST_CASE("uploads that their origin does not read hold up no other stream") {
 TEST_CASE("a client that stalls holds up no other client of the same origin") {
     ProtocolPair pair(kHttp2ToHttp2);
     pair.http2_client().keep_credit(true);
-    std::vector<std::unique_ptr<MessageEnd>> ends;
+    std::vector<MessageEndPtr> ends;
     for (int i = 0; i < 10; ++i) {
         ends.push_back(pair.client());
         ends.back()->send_head(request("GET", "/stalled"), true);

@@ -154,7 +154,9 @@ TEST_CASE("RFC 9113, 6: each frame's own errors") {
                         std::string(1, static_cast<char>(block.size() + 1)) + block});
          },
          {kProtocol}},
-        {"PRIORITY without a stream", [](auto& peer) { peer.send({NGHTTP2_PRIORITY, 0, 0, depends_on(0)}); }, {kProtocol}},
+        // nghttp2 looks at no PRIORITY once SETTINGS_NO_RFC7540_PRIORITIES was sent (RFC 9218, section 2.1).
+        {"PRIORITY without a stream",
+         [](auto& peer) { peer.send({NGHTTP2_PRIORITY, 0, 0, depends_on(0)}); }, {kProtocol, "ignored"}},
         {"PRIORITY of another size",
          [&](auto& peer) { peer.send({NGHTTP2_PRIORITY, 0, 1, "1234"}); }, {kFrameSize, "RST_STREAM FRAME_SIZE_ERROR"}},
         {"RST_STREAM without a stream", [](auto& peer) { peer.reset(0, NGHTTP2_CANCEL); }, {kProtocol}},

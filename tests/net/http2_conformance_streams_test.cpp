@@ -107,13 +107,15 @@ TEST_CASE("RFC 9113, 5.1: frames that a stream's state does not allow") {
          },
          {"ignored"}},
         {"an even identifier", [&](auto& peer) { peer.send_fields(2, hold, true); }, {kProtocol}},
+        // Those below are closed (section 5.1.1), and nghttp2 passes over what comes on a closed stream.
         {"an identifier below one that was used",
          [&](auto& peer) {
              peer.send_fields(5, hold, true);
-             peer.send_fields(3, hold, true);
+             peer.send_fields(3, server.get("/below"), true);
          },
-         closed_or_protocol},
+         {kClosed[0], kClosed[1], kProtocol, "ignored"}},
     });
+    CHECK(server.arrived("/below") == 0);
 }
 
 TEST_CASE("RFC 9113, 5.1.2: more streams than the gateway allows") {

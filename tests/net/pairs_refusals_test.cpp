@@ -143,7 +143,7 @@ SITUATION("a policy that allows an exchange no longer ends it, and only it") {
         return std::pair(std::move(client), std::move(origin));
     };
     const bool several = versions.client == Version::http2;
-    const auto stays = several ? begin("/stays") : std::pair<std::unique_ptr<MessageEnd>, std::unique_ptr<MessageEnd>>();
+    const auto stays = several ? begin("/stays") : std::pair<MessageEndPtr, MessageEndPtr>();
     const auto ends = begin("/ends");
     CHECK(pair.gateway().replace_policy(fmt::format("[[allow]]\nhost = \"{}\"\nport = {}\nprivate = true\n{}",
                                                     ProtocolPair::kName, pair.origins().port(), deny("/ends"))) == 1);

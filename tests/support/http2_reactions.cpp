@@ -66,6 +66,8 @@ Fields Http2Server::head(const std::string& method, const std::string& path, con
 }
 
 std::string reaction(Http2Peer& peer, bool answer) {
+    // Asked twice: the first answer may overtake what was to be said of the frames before it.
+    int unanswered = answer ? 0 : 2;
     if (!answer) peer.send({NGHTTP2_PING, 0, 0, "reaction"});
     while (const auto frame = peer.next_frame()) {
         const auto code = [&](std::size_t at) {
@@ -77,7 +79,9 @@ std::string reaction(Http2Peer& peer, bool answer) {
                 return "GOAWAY " + code(4);
             case NGHTTP2_RST_STREAM: return "RST_STREAM " + code(0) + (peer.answers_ping() ? "" : ", closed");
             case NGHTTP2_PING:
-                if (frame->flags & NGHTTP2_FLAG_ACK && frame->payload == "reaction" && !answer) return "ignored";
+                if (!(frame->flags & NGHTTP2_FLAG_ACK) || frame->payload != "reaction" || answer) break;
+                if (--unanswered == 0) return "ignored";
+                peer.send({NGHTTP2_PING, 0, 0, "reaction"});
                 break;
             case NGHTTP2_HEADERS: {
                 const auto& blocks = peer.stream(frame->stream).blocks;

@@ -35,6 +35,7 @@ public:
         if (chunked_) text += "Transfer-Encoding: chunked\r\n";
         if (last && !bodiless && !head.has("content-length")) text += "Content-Length: 0\r\n";
         wire_->send(text + "\r\n");
+        sent_ = last;
     }
 
     void send_body(std::string_view piece) override {
@@ -43,6 +44,7 @@ public:
     }
 
     void send_end(const Fields& trailers) override {
+        sent_ = true;
         if (!chunked_) return;
         std::string text = "0\r\n";
         for (const auto& [name, value] : trailers) text += name + ": " + value + "\r\n";
@@ -92,6 +94,7 @@ public:
 
     bool is_cut() override { return wire_->closed(); }
     bool silent_for(int milliseconds) override { return body_.empty() && wire_->silent_for(milliseconds); }
+    bool is_over() const override { return sent_ && ended_; }
 
 private:
     static Fields fields_of(std::string_view text) {
@@ -157,6 +160,7 @@ private:
     const std::string authority_;   ///< empty: an origin
     bool asked_with_head_ = false;
     bool chunked_ = false;          ///< what we send
+    bool sent_ = false;
     bool reads_chunks_ = false;
     bool until_close_ = false;
     bool ended_ = false;
@@ -244,6 +248,8 @@ public:
         return quiet();
     }
 
+    bool is_over() const override { return peer_->stream(id_).ended; }
+
 private:
     std::shared_ptr<Http2Peer> peer_;
     const std::uint32_t id_;
@@ -269,12 +275,12 @@ MessageHead request(std::string method, std::string path, Fields fields) {
 
 MessageHead response(unsigned status, Fields fields) { return {{}, {}, status, std::move(fields)}; }
 
-std::unique_ptr<MessageEnd> http1_end(std::shared_ptr<WirePeer> wire, std::string authority) {
-    return std::make_unique<Http1End>(std::move(wire), std::move(authority));
+MessageEndPtr http1_end(std::shared_ptr<WirePeer> wire, std::string authority) {
+    return std::make_shared<Http1End>(std::move(wire), std::move(authority));
 }
 
-std::unique_ptr<MessageEnd> http2_end(std::shared_ptr<Http2Peer> peer, std::uint32_t stream, std::string authority) {
-    return std::make_unique<Http2End>(std::move(peer), stream, std::move(authority));
+MessageEndPtr http2_end(std::shared_ptr<Http2Peer> peer, std::uint32_t stream, std::string authority) {
+    return std::make_shared<Http2End>(std::move(peer), stream, std::move(authority));
 }
 
 }  // namespace sallyport::test

@@ -55,10 +55,13 @@ public:
     /// Waits until the other side has given this exchange up.
     virtual bool is_cut() = 0;
     virtual bool silent_for(int milliseconds) = 0;
+    /// Both messages have ended.
+    virtual bool is_over() const = 0;
 };
+using MessageEndPtr = std::shared_ptr<MessageEnd>;
 
 /// `authority` is what a client asks for.
-std::unique_ptr<MessageEnd> http1_end(std::shared_ptr<WirePeer> wire, std::string authority = {});
-std::unique_ptr<MessageEnd> http2_end(std::shared_ptr<Http2Peer> peer, std::uint32_t stream, std::string authority = {});
+MessageEndPtr http1_end(std::shared_ptr<WirePeer> wire, std::string authority = {});
+MessageEndPtr http2_end(std::shared_ptr<Http2Peer> peer, std::uint32_t stream, std::string authority = {});
 
 }  // namespace sallyport::test

@@ -31,7 +31,7 @@ void WaitingOrigin::take_up(int milliseconds) {
     came_.wait_for(lock, std::chrono::milliseconds(milliseconds), [this] { return !waiting_.empty(); });
     for (; !waiting_.empty(); waiting_.pop_front()) {
         if (version_ == Version::http1) {
-            http1_.push_back(std::make_shared<WirePeer>(std::move(waiting_.front())));
+            http1_.push_back({std::make_shared<WirePeer>(std::move(waiting_.front())), {}});
             continue;
         }
         http2_.push_back(std::make_shared<Http2Peer>(std::move(waiting_.front()), Http2Peer::Role::origin));
@@ -39,9 +39,14 @@ void WaitingOrigin::take_up(int milliseconds) {
     }
 }
 
-std::unique_ptr<MessageEnd> WaitingOrigin::request_that_came() {
-    for (const auto& wire : http1_)
-        if (wire->has_input() && !wire->closed()) return http1_end(wire);
+MessageEndPtr WaitingOrigin::request_that_came() {
+    for (auto& [wire, exchange] : http1_) {
+        const auto last = exchange.lock();
+        if ((last && !last->is_over()) || !wire->has_input() || wire->closed()) continue;
+        const auto next = http1_end(wire);
+        exchange = next;
+        return next;
+    }
     for (const auto& peer : http2_) {
         peer->take_frames();
         if (const auto stream = peer->take_request()) {
@@ -52,7 +57,7 @@ std::unique_ptr<MessageEnd> WaitingOrigin::request_that_came() {
     return nullptr;
 }
 
-std::unique_ptr<MessageEnd> WaitingOrigin::request_within(int milliseconds) {
+MessageEndPtr WaitingOrigin::request_within(int milliseconds) {
     const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
     do {
         take_up(5);
@@ -61,13 +66,11 @@ std::unique_ptr<MessageEnd> WaitingOrigin::request_within(int milliseconds) {
     return nullptr;
 }
 
-std::unique_ptr<MessageEnd> WaitingOrigin::next_request() {
+MessageEndPtr WaitingOrigin::next_request() {
     auto request = request_within(kPatienceMs);
     if (!request) throw std::runtime_error("no request came for 10 seconds");
     return request;
 }
-
-bool WaitingOrigin::nothing_for(int milliseconds) { return !request_within(milliseconds); }
 
 ProtocolPair::ProtocolPair(Versions versions, const std::string& policy, session::TimeLimits limits)
     : versions_(versions),
@@ -91,7 +94,7 @@ Http2Peer& ProtocolPair::http2_client(const Http2Peer::Settings& settings) {
     return *http2_;
 }
 
-std::unique_ptr<MessageEnd> ProtocolPair::client(const std::string& other) {
+MessageEndPtr ProtocolPair::client(const std::string& other) {
     const auto named = other.empty() ? authority() : other;
     if (versions_.client == Version::http1) {
         http1_client();

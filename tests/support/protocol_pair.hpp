@@ -34,23 +34,27 @@ public:
     int connections() const { return listener_.connections(); }
 
     /// The next request of all connections. Throws std::runtime_error when none comes for 10 seconds.
-    std::unique_ptr<MessageEnd> next_request();
-    /// No request within so long.
-    bool nothing_for(int milliseconds);
+    MessageEndPtr next_request();
+    /// Null: none came.
+    MessageEndPtr request_within(int milliseconds);
+    bool nothing_for(int milliseconds) { return !request_within(milliseconds); }
     /// Of the connection that the last request came on.
     Http2Peer& http2() { return *last_; }
     Http2Peer::Settings settings;   ///< for connections from now on
 
 private:
-    std::unique_ptr<MessageEnd> request_within(int milliseconds);
-    std::unique_ptr<MessageEnd> request_that_came();
+    struct Http1Connection {
+        std::shared_ptr<WirePeer> wire;
+        std::weak_ptr<MessageEnd> exchange;   ///< the last one
+    };
+    MessageEndPtr request_that_came();
     void take_up(int milliseconds);
 
     const Version version_;
     std::mutex mutex_;
     std::condition_variable came_;
     std::deque<WirePeer> waiting_;
-    std::vector<std::shared_ptr<WirePeer>> http1_;
+    std::vector<Http1Connection> http1_;
     std::vector<std::shared_ptr<Http2Peer>> http2_;
     std::shared_ptr<Http2Peer> last_;
     WireOrigin listener_;   ///< last: its thread uses the others
@@ -65,8 +69,8 @@ public:
 
     /// A new exchange, on the client's one connection; over HTTP/1.1 the one before has to be over. For `authority` where
     /// that is not the origin's own.
-    std::unique_ptr<MessageEnd> client(const std::string& authority = {});
-    std::unique_ptr<MessageEnd> origin() { return origin_.next_request(); }
+    MessageEndPtr client(const std::string& authority = {});
+    MessageEndPtr origin() { return origin_.next_request(); }
     WaitingOrigin& origins() { return origin_; }
     /// The client's connection, over HTTP/2. Made when first asked for, with these settings.
     Http2Peer& http2_client(const Http2Peer::Settings& settings = {});
