@@ -169,6 +169,22 @@ SITUATION("an empty body is one that ends, whether it was announced or not") {
     check_still_in_step(pair);
 }
 
+SITUATION("an answer that is over with its head, announced or not") {
+    ProtocolPair pair(versions);
+    for (const bool announced : {true, false}) {
+        const auto client = pair.client();
+        client->send_head(request("GET", "/"), true);
+        const auto origin = pair.origin();
+        origin->read_head();
+        origin->send_head(response(200, announced ? Fields{{"content-length", "0"}} : Fields{}), true);
+        CHECK(client->read_head().status == 200);
+        const auto rest = client->read_rest();
+        CHECK(rest.whole);
+        CHECK(rest.body.empty());
+    }
+    check_still_in_step(pair);
+}
+
 SITUATION("trailers of the request") {
     ProtocolPair pair(versions);
     const auto client = pair.client();
