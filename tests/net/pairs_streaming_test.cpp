@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "gateway/http/http2_connection.hpp"
 #include "tests/support/protocol_pair.hpp"
 
 using namespace sallyport;
@@ -27,11 +28,10 @@ std::size_t kernel_buffers() {
 // where there is no window, and this much in the gateway's own hands: a piece that is read and not written, twice.
 constexpr std::size_t kInHand = 256 * 1024;
 constexpr std::size_t kWindow = 65'535;   // of a peer that has not said otherwise
-constexpr std::size_t kGatewayWindow = 1024 * 1024;
 constexpr std::size_t kBody = 64 * 1024 * 1024;
 
-std::size_t most_ahead(Version from, Version to) {
-    return kInHand + (from == Version::http2 ? kGatewayWindow : kernel_buffers()) +
+std::size_t most_ahead(Version from, Version to, const http::Http2Limits& gateway) {
+    return kInHand + (from == Version::http2 ? static_cast<std::size_t>(gateway.stream_window) : kernel_buffers()) +
            (to == Version::http2 ? kWindow : kernel_buffers());
 }
 
@@ -146,7 +146,7 @@ SITUATION("a client that stops reading stops its origin") {
     origin->send_head(response(200), false);
     const auto ahead = origin->send_while_taken(kBody, 300);
     MESSAGE("the origin got ", ahead / 1024, " KiB ahead");
-    CHECK(ahead <= most_ahead(versions.origin, versions.client));
+    CHECK(ahead <= most_ahead(versions.origin, versions.client, http::Http2Connection::kTowardsOrigins));
     if (versions.client == Version::http2) {
         pair.http2_client().keep_credit(false);
         pair.http2_client().give_credit(1, kWindow);
@@ -169,7 +169,7 @@ SITUATION("an origin that stops reading stops its client") {
     origin->read_head();
     const auto ahead = client->send_while_taken(kBody, 300);
     MESSAGE("the client got ", ahead / 1024, " KiB ahead");
-    CHECK(ahead <= most_ahead(versions.client, versions.origin));
+    CHECK(ahead <= most_ahead(versions.client, versions.origin, http::Http2Connection::kTowardsClients));
     if (versions.origin == Version::http2) {
         pair.origins().http2().keep_credit(false);
         pair.origins().http2().give_credit(1, kWindow);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -47,6 +48,8 @@ UniqueFd connect_to_loopback(std::uint16_t port) {
 WirePeer::WirePeer(UniqueFd fd) : fd_(std::move(fd)) {
     const timeval patience{kPatienceMs / 1000, 0};   // for what TLS reads behind our back
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    const int on = 1;   // as programs have it that send in pieces
+    ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 std::string WirePeer::start_tls(tls::SslPtr ssl) {
