@@ -38,7 +38,7 @@ TEST_CASE("downloads that their client does not read hold up no other stream") {
         ProtocolPair pair(versions);
         auto& client = pair.http2_client();
         client.keep_credit(true);
-        client.send({NGHTTP2_WINDOW_UPDATE, 0, 0, big_endian(10'000'000)});   // the streams' own is what runs out
+        client.send({NGHTTP2_WINDOW_UPDATE, 0, 0, big_endian(10'000'000)});  // the streams' own is what runs out
         std::vector<MessageEndPtr> ends;
         for (int i = 0; i < 10; ++i) {
             ends.push_back(pair.client());
@@ -108,15 +108,18 @@ TEST_CASE("without TLS, by prior knowledge: HTTP/2 to the origin too") {
         const auto end = http2_end(peer, 1);
         answer(*end, end->read_head().field("host"));
     });
-    GatewayFixture gateway(fmt::format("[[allow]]\nhost = \"origin.test\"\nport = {}\nprivate = true\n"
-                                       "[[deny]]\nhost = \"origin.test\"\npath = \"/denied\"\n", origin.port()));
+    GatewayFixture gateway(
+        fmt::format("[[allow]]\nhost = \"origin.test\"\nport = {}\nprivate = true\n"
+                    "[[deny]]\nhost = \"origin.test\"\npath = \"/denied\"\n",
+                    origin.port()));
     auto wire = gateway.client("origin.test", origin.port());
     const auto peer = std::make_shared<Http2Peer>(std::move(wire), Http2Peer::Role::client);
     peer->start();
     const auto authority = fmt::format("origin.test:{}", origin.port());
     const auto ask = [&](const char* path, const char* scheme, const std::string& whom) {
         const auto stream = peer->new_stream();
-        peer->send_fields(stream, {{":method", "GET"}, {":scheme", scheme}, {":authority", whom}, {":path", path}}, true);
+        peer->send_fields(stream, {{":method", "GET"}, {":scheme", scheme}, {":authority", whom}, {":path", path}},
+                          true);
         return http2_end(peer, stream, authority);
     };
     CHECK(ask("/denied", "http", authority)->read_head().status == 403);
@@ -142,9 +145,9 @@ TEST_CASE("a connection of HTTP/2 that is idle ends in peace, one that never fin
     auto wire = pair.gateway().tls_client(pair.kName, pair.origins().port(), "h2");
     Http2Peer slow(std::move(wire), Http2Peer::Role::client);
     slow.start();
-    slow.next_frame();   // an acknowledgement is not what its head is to be interrupted by
+    slow.next_frame();  // an acknowledgement is not what its head is to be interrupted by
     slow.send({NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, 1, slow.encode({{":method", "GET"}})});
-    CHECK_FALSE(slow.wait_for([] { return false; }));   // the connection ends
+    CHECK_FALSE(slow.wait_for([] { return false; }));  // the connection ends
     CHECK(slow.goaway_code() == NGHTTP2_NO_ERROR);
     CHECK(pair.origins().nothing_for(0));
 }
@@ -171,7 +174,7 @@ TEST_CASE("a client that asks for acknowledgements and reads none is cut, or no 
         Http2Server server;
         auto peer = server.start();
         std::string many;
-        while (many.size() < 4000) many += flood.text();   // what a socket that is writable takes without blocking
+        while (many.size() < 4000) many += flood.text();  // what a socket that is writable takes without blocking
         bool held = false;
         // What the gateway does not queue has to stay in the kernel: far less than this.
         for (std::size_t sent = 0; sent < kBody && !held; sent += many.size())

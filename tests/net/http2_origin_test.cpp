@@ -51,7 +51,7 @@ TEST_CASE("twenty streams of a client share one connection to the origin, each a
     std::vector<std::string> paths;
     for (int i = 0; i < 20; ++i) clients.push_back(get(pair, fmt::format("/{}", i)));
     for (int i = 0; i < 20; ++i) {
-        origins.push_back(pair.origin());   // all before any is answered
+        origins.push_back(pair.origin());  // all before any is answered
         paths.push_back(origins.back()->read_head().path);
     }
     CHECK(pair.origins().connections() == 1);
@@ -82,7 +82,8 @@ TEST_CASE("clients of HTTP/1.1 share the connection to an origin of HTTP/2") {
     const auto first = get(pair, "/one");
     const auto one = pair.origin();
     CHECK(one->read_head().path == "/one");
-    const auto wire = std::make_shared<WirePeer>(pair.gateway().tls_client(pair.kName, pair.origins().port(), "http/1.1"));
+    const auto wire =
+        std::make_shared<WirePeer>(pair.gateway().tls_client(pair.kName, pair.origins().port(), "http/1.1"));
     const auto second = http1_end(wire, pair.authority());
     second->send_head(request("GET", "/two"), true);
     const auto two = pair.origin();
@@ -181,7 +182,7 @@ TEST_CASE("an origin that says goodbye ends what runs in peace, and gets nothing
     runs->send_head(response(200), false);
     CHECK(first->read_head().status == 200);
     pair.origins().http2().go_away(1, NGHTTP2_NO_ERROR);
-    REQUIRE(pair.origins().http2().answers_ping());   // it was read
+    REQUIRE(pair.origins().http2().answers_ping());  // it was read
     const auto second = get(pair, "/new");
     const auto fresh = pair.origin();
     CHECK(fresh->read_head().path == "/new");

@@ -157,8 +157,10 @@ SITUATION("an empty body is one that ends, whether it was announced or not") {
         client->send_head(request("POST", "/", announced ? Fields{{"content-length", "0"}} : Fields{}), announced);
         if (!announced) client->send_end();
         const auto origin = pair.origin();
-        if (announced) CHECK(origin->read_head().field("content-length") == "0");
-        else origin->read_head();
+        if (announced)
+            CHECK(origin->read_head().field("content-length") == "0");
+        else
+            origin->read_head();
         const auto rest = origin->read_rest();
         CHECK(rest.whole);
         CHECK(rest.body.empty());
@@ -225,7 +227,9 @@ SITUATION("several Set-Cookie stay several, in their order") {
     client->send_head(request("GET", "/"), true);
     const auto origin = pair.origin();
     origin->read_head();
-    origin->send_head(response(200, {{"set-cookie", "a=1; Path=/, x"}, {"x", "y"}, {"set-cookie", "b=2"}, {"set-cookie", "a=3"}}), true);
+    origin->send_head(
+        response(200, {{"set-cookie", "a=1; Path=/, x"}, {"x", "y"}, {"set-cookie", "b=2"}, {"set-cookie", "a=3"}}),
+        true);
     CHECK(client->read_head().field("set-cookie") == "a=1; Path=/, x | b=2 | a=3");
 }
 
@@ -233,8 +237,9 @@ SITUATION("cookies in crumbs and in one piece are the same cookies") {
     ProtocolPair pair(versions);
     const auto client = pair.client();
     const bool crumbs = versions.client == Version::http2;  // RFC 9113, section 8.2.3
-    client->send_head(request("GET", "/", crumbs ? Fields{{"cookie", "a=1"}, {"x", "y"}, {"cookie", "b=2"}, {"cookie", "c=3"}}
-                                                 : Fields{{"cookie", "a=1; b=2; c=3"}}),
+    client->send_head(request("GET", "/",
+                              crumbs ? Fields{{"cookie", "a=1"}, {"x", "y"}, {"cookie", "b=2"}, {"cookie", "c=3"}}
+                                     : Fields{{"cookie", "a=1; b=2; c=3"}}),
                       true);
     const auto asked = pair.origin()->read_head();
     std::string cookies;
@@ -247,7 +252,8 @@ SITUATION("cookies in crumbs and in one piece are the same cookies") {
 SITUATION("64 KB of fields, both ways") {
     ProtocolPair pair(versions);
     Fields many;
-    for (int i = 0; i < 64; ++i) many.emplace_back(fmt::format("x-field-{}", i), std::string(1000, static_cast<char>('a' + i % 26)));
+    for (int i = 0; i < 64; ++i)
+        many.emplace_back(fmt::format("x-field-{}", i), std::string(1000, static_cast<char>('a' + i % 26)));
     many.emplace_back("x-long", std::string(16'000, 'l'));  // more than one frame can carry
     const auto client = pair.client();
     client->send_head(request("GET", "/", many), true);

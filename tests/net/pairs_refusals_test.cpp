@@ -17,9 +17,10 @@ std::string deny(const std::string& path) {
 
 std::string secret(const std::string& more) {
     ::setenv("SALLYPORT_TEST_KEY", "the-real-key", 1);
-    return fmt::format("[[secret]]\nname = \"k\"\nhost = \"{}\"\nvalue = {{ env = \"SALLYPORT_TEST_KEY\" }}\n"
-                       "placeholder = \"placeholder-1\"\n{}",
-                       ProtocolPair::kName, more);
+    return fmt::format(
+        "[[secret]]\nname = \"k\"\nhost = \"{}\"\nvalue = {{ env = \"SALLYPORT_TEST_KEY\" }}\n"
+        "placeholder = \"placeholder-1\"\n{}",
+        ProtocolPair::kName, more);
 }
 
 }  // namespace
@@ -93,8 +94,9 @@ SITUATION("a placeholder in a cookie is replaced, however the cookies came") {
     ProtocolPair pair(versions, secret(""));
     const bool crumbs = versions.client == Version::http2;
     const auto client = pair.client();
-    client->send_head(request("GET", "/", crumbs ? Fields{{"cookie", "a=1"}, {"cookie", "k=placeholder-1"}}
-                                                 : Fields{{"cookie", "a=1; k=placeholder-1"}}),
+    client->send_head(request("GET", "/",
+                              crumbs ? Fields{{"cookie", "a=1"}, {"cookie", "k=placeholder-1"}}
+                                     : Fields{{"cookie", "a=1; k=placeholder-1"}}),
                       true);
     const auto cookies = pair.origin()->read_head().field("cookie");
     CHECK(cookies.find("k=the-real-key") != std::string::npos);

@@ -24,10 +24,11 @@ std::size_t kernel_buffers() {
     return total;
 }
 
-// What a sender can be ahead of a reader that has stopped: what each leg's HTTP/2 window allows, or the kernel's buffers
-// where there is no window, and this much in the gateway's own hands: a piece that is read and not written, twice.
+// What a sender can be ahead of a reader that has stopped: what each leg's HTTP/2 window allows, or the kernel's
+// buffers where there is no window, and this much in the gateway's own hands: a piece that is read and not written,
+// twice.
 constexpr std::size_t kInHand = 256 * 1024;
-constexpr std::size_t kWindow = 65'535;   // of a peer that has not said otherwise
+constexpr std::size_t kWindow = 65'535;  // of a peer that has not said otherwise
 constexpr std::size_t kBody = 64 * 1024 * 1024;
 
 std::size_t most_ahead(Version from, Version to, const http::Http2Limits& gateway) {

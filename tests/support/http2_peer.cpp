@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr std::size_t kFrameHead = 9;
-constexpr std::size_t kMaxFrame = 16'384;   // what every peer takes
+constexpr std::size_t kMaxFrame = 16'384;  // what every peer takes
 constexpr std::int64_t kFirstWindow = 65'535;
 
 std::uint32_t number(std::string_view bytes) {
@@ -64,8 +64,7 @@ Http2Peer::Http2Peer(WirePeer wire, Role role) : wire_(std::move(wire)), role_(r
 void Http2Peer::start(const Settings& settings) {
     if (role_ == Role::client) wire_.send(kPreface);
     std::string payload;
-    for (const auto& [id, value] : settings)
-        payload += big_endian(id).substr(2) + big_endian(value);
+    for (const auto& [id, value] : settings) payload += big_endian(id).substr(2) + big_endian(value);
     send({NGHTTP2_SETTINGS, 0, 0, payload});
 }
 
@@ -117,20 +116,29 @@ std::optional<Frame> Http2Peer::next_frame() {
 
 void Http2Peer::note(const Frame& frame) {
     switch (frame.type) {
-        case NGHTTP2_DATA: return note_data(frame);
+        case NGHTTP2_DATA:
+            return note_data(frame);
         case NGHTTP2_HEADERS:
-        case NGHTTP2_CONTINUATION: return note_fields(frame);
-        case NGHTTP2_SETTINGS: return note_settings(frame);
-        case NGHTTP2_WINDOW_UPDATE: return note_credit(frame);
-        case NGHTTP2_RST_STREAM: stream(frame.stream).reset = number(frame.payload); break;
-        case NGHTTP2_GOAWAY: goaway_code_ = number(std::string_view(frame.payload).substr(4, 4)); break;
+        case NGHTTP2_CONTINUATION:
+            return note_fields(frame);
+        case NGHTTP2_SETTINGS:
+            return note_settings(frame);
+        case NGHTTP2_WINDOW_UPDATE:
+            return note_credit(frame);
+        case NGHTTP2_RST_STREAM:
+            stream(frame.stream).reset = number(frame.payload);
+            break;
+        case NGHTTP2_GOAWAY:
+            goaway_code_ = number(std::string_view(frame.payload).substr(4, 4));
+            break;
         case NGHTTP2_PING:
             if (frame.flags & NGHTTP2_FLAG_ACK)
                 ++pings_answered_;
             else
                 send({NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, frame.payload});
             break;
-        default: break;
+        default:
+            break;
     }
 }
 
@@ -241,7 +249,7 @@ bool Http2Peer::send_data(std::uint32_t id, std::string_view bytes, bool end) {
 }
 
 std::size_t Http2Peer::send_while_taken(std::uint32_t id, std::size_t most, int milliseconds) {
-    constexpr std::size_t kPiece = 4096;   // what a socket that is writable takes without blocking
+    constexpr std::size_t kPiece = 4096;  // what a socket that is writable takes without blocking
     std::size_t sent = 0;
     while (sent < most) {
         take_frames();

@@ -30,19 +30,19 @@ struct Frame {
     std::uint32_t stream = 0;
     std::string payload;
 
-    std::string text() const;   ///< as on the wire
+    std::string text() const;  ///< as on the wire
 };
 
 /// A number as frames carry them.
 std::string big_endian(std::uint32_t value);
 
 struct Http2Stream {
-    std::deque<Fields> blocks;            ///< header blocks that came and were not taken yet
-    std::string body;                     ///< what came of it and was not taken yet
-    std::uint64_t received = 0;           ///< bytes of the body in all
+    std::deque<Fields> blocks;   ///< header blocks that came and were not taken yet
+    std::string body;            ///< what came of it and was not taken yet
+    std::uint64_t received = 0;  ///< bytes of the body in all
     bool ended = false;
-    std::optional<std::uint32_t> reset;   ///< the code of RST_STREAM
-    std::int64_t window = 0;              ///< what may be sent
+    std::optional<std::uint32_t> reset;  ///< the code of RST_STREAM
+    std::int64_t window = 0;             ///< what may be sent
 };
 
 class Http2Peer {
@@ -120,7 +120,7 @@ private:
     std::map<std::uint32_t, Http2Stream> streams_;
     std::deque<std::uint32_t> requests_;
     std::map<std::uint16_t, std::uint32_t> settings_;
-    std::string block_;   ///< of the header block that is under way
+    std::string block_;  ///< of the header block that is under way
     std::uint32_t next_stream_ = 1;
     std::uint32_t last_request_ = 0;
     std::int64_t window_ = 65'535;

@@ -42,7 +42,8 @@ void Http2Server::serve(WirePeer& peer) {
 
 std::size_t Http2Server::arrived(const std::string& path) {
     const std::lock_guard lock(mutex_);
-    return static_cast<std::size_t>(std::count_if(arrived_.begin(), arrived_.end(), [&](const std::string& one) { return one.starts_with(path); }));
+    return static_cast<std::size_t>(
+        std::count_if(arrived_.begin(), arrived_.end(), [&](const std::string& one) { return one.starts_with(path); }));
 }
 
 Http2Peer Http2Server::connect() {
@@ -75,9 +76,10 @@ std::string reaction(Http2Peer& peer, bool answer) {
         };
         switch (frame->type) {
             case NGHTTP2_GOAWAY:
-                peer.wait_for([] { return false; });   // to the end of the connection, or too long
+                peer.wait_for([] { return false; });  // to the end of the connection, or too long
                 return "GOAWAY " + code(4);
-            case NGHTTP2_RST_STREAM: return "RST_STREAM " + code(0) + (peer.answers_ping() ? "" : ", closed");
+            case NGHTTP2_RST_STREAM:
+                return "RST_STREAM " + code(0) + (peer.answers_ping() ? "" : ", closed");
             case NGHTTP2_PING:
                 if (!(frame->flags & NGHTTP2_FLAG_ACK) || frame->payload != "reaction" || answer) break;
                 if (--unanswered == 0) return "ignored";
@@ -88,7 +90,8 @@ std::string reaction(Http2Peer& peer, bool answer) {
                 if (!blocks.empty() && blocks.front().front().first == ":status") return blocks.front().front().second;
                 break;
             }
-            default: break;
+            default:
+                break;
         }
     }
     return "closed";
@@ -98,15 +101,16 @@ void try_cases(Http2Server& server, const std::vector<Http2Case>& cases) {
     for (const auto& one : cases) {
         auto peer = server.start();
         one.say(peer);
-        const bool answer = std::any_of(one.accepted.begin(), one.accepted.end(),
-                                        [](const std::string& one_of_them) { return std::isdigit(one_of_them.front()); });
+        const bool answer = std::any_of(one.accepted.begin(), one.accepted.end(), [](const std::string& one_of_them) {
+            return std::isdigit(one_of_them.front());
+        });
         const auto seen = reaction(peer, answer);
         const bool accepted = std::find(one.accepted.begin(), one.accepted.end(), seen) != one.accepted.end();
         CHECK_MESSAGE(accepted, one.situation, ": ", seen);
     }
     auto peer = server.start();
     peer.send_fields(peer.new_stream(), server.get(), true);
-    CHECK(reaction(peer, true) == "200");   // whatever was said before harmed nobody else
+    CHECK(reaction(peer, true) == "200");  // whatever was said before harmed nobody else
 }
 
 }  // namespace sallyport::test

@@ -40,14 +40,15 @@ private:
 };
 
 /// What came first of: "GOAWAY NAME" (and the connection was closed), "RST_STREAM NAME" (and the connection goes on),
-/// "closed" without a word, the status of an answer; or, unless an `answer` is waited for, "ignored": PING was answered.
+/// "closed" without a word, the status of an answer; or, unless an `answer` is waited for, "ignored": PING was
+/// answered.
 std::string reaction(Http2Peer& peer, bool answer = false);
 
 /// One thing that a client may say.
 struct Http2Case {
     std::string situation;
     std::function<void(Http2Peer&)> say;
-    std::vector<std::string> accepted;   ///< as reaction() writes it
+    std::vector<std::string> accepted;  ///< as reaction() writes it
 };
 
 /// Each on a connection of its own, with CHECKs.

@@ -15,7 +15,9 @@ std::string lower(std::string text) {
     return text;
 }
 
-bool is_interim(unsigned status) { return status >= 100 && status < 200; }
+bool is_interim(unsigned status) {
+    return status >= 100 && status < 200;
+}
 
 /// Client or origin of HTTP/1.1. A connection has one such end after the other.
 class Http1End : public MessageEnd {
@@ -54,7 +56,7 @@ public:
     void cut(std::uint32_t) override { wire_->close(); }
 
     std::size_t send_while_taken(std::size_t most, int milliseconds) override {
-        constexpr std::size_t kPiece = 4096;   // what a socket that is writable takes without blocking
+        constexpr std::size_t kPiece = 4096;  // what a socket that is writable takes without blocking
         std::size_t sent = 0;
         for (; sent < most && wire_->writable_within(milliseconds); sent += kPiece) send_body(std::string(kPiece, 'x'));
         return sent;
@@ -157,9 +159,9 @@ private:
     }
 
     std::shared_ptr<WirePeer> wire_;
-    const std::string authority_;   ///< empty: an origin
+    const std::string authority_;  ///< empty: an origin
     bool asked_with_head_ = false;
-    bool chunked_ = false;          ///< what we send
+    bool chunked_ = false;  ///< what we send
     bool sent_ = false;
     bool reads_chunks_ = false;
     bool until_close_ = false;
@@ -242,7 +244,9 @@ public:
     /// Nothing for this stream: frames of the connection do not count.
     bool silent_for(int milliseconds) override {
         const auto& stream = peer_->stream(id_);
-        const auto quiet = [&] { return stream.blocks.empty() && stream.body.empty() && !stream.ended && !stream.reset; };
+        const auto quiet = [&] {
+            return stream.blocks.empty() && stream.body.empty() && !stream.ended && !stream.reset;
+        };
         while (quiet() && !peer_->wire().silent_for(milliseconds))
             if (!peer_->next_frame()) return false;
         return quiet();
@@ -253,7 +257,7 @@ public:
 private:
     std::shared_ptr<Http2Peer> peer_;
     const std::uint32_t id_;
-    const std::string authority_;   ///< empty: an origin
+    const std::string authority_;  ///< empty: an origin
 };
 
 }  // namespace
@@ -273,7 +277,9 @@ MessageHead request(std::string method, std::string path, Fields fields) {
     return {std::move(method), std::move(path), 0, std::move(fields)};
 }
 
-MessageHead response(unsigned status, Fields fields) { return {{}, {}, status, std::move(fields)}; }
+MessageHead response(unsigned status, Fields fields) {
+    return {{}, {}, status, std::move(fields)};
+}
 
 MessageEndPtr http1_end(std::shared_ptr<WirePeer> wire, std::string authority) {
     return std::make_shared<Http1End>(std::move(wire), std::move(authority));

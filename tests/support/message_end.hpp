@@ -13,9 +13,9 @@
 namespace sallyport::test {
 
 struct MessageHead {
-    std::string method;    ///< of a request
+    std::string method;  ///< of a request
     std::string path;
-    unsigned status = 0;   ///< of a response
+    unsigned status = 0;  ///< of a response
     Fields fields;
 
     /// The value; "" when there is none, values joined with " | " when there are several.

@@ -40,12 +40,12 @@ public:
     bool nothing_for(int milliseconds) { return !request_within(milliseconds); }
     /// Of the connection that the last request came on.
     Http2Peer& http2() { return *last_; }
-    Http2Peer::Settings settings;   ///< for connections from now on
+    Http2Peer::Settings settings;  ///< for connections from now on
 
 private:
     struct Http1Connection {
         std::shared_ptr<WirePeer> wire;
-        std::weak_ptr<MessageEnd> exchange;   ///< the last one
+        std::weak_ptr<MessageEnd> exchange;  ///< the last one
     };
     MessageEndPtr request_that_came();
     void take_up(int milliseconds);
@@ -57,7 +57,7 @@ private:
     std::vector<Http1Connection> http1_;
     std::vector<std::shared_ptr<Http2Peer>> http2_;
     std::shared_ptr<Http2Peer> last_;
-    WireOrigin listener_;   ///< last: its thread uses the others
+    WireOrigin listener_;  ///< last: its thread uses the others
 };
 
 /// "origin.test" behind a gateway that allows it, with what `policy` says besides.
@@ -67,8 +67,8 @@ public:
 
     explicit ProtocolPair(Versions versions, const std::string& policy = "", session::TimeLimits limits = {});
 
-    /// A new exchange, on the client's one connection; over HTTP/1.1 the one before has to be over. For `authority` where
-    /// that is not the origin's own.
+    /// A new exchange, on the client's one connection; over HTTP/1.1 the one before has to be over. For `authority`
+    /// where that is not the origin's own.
     MessageEndPtr client(const std::string& authority = {});
     MessageEndPtr origin() { return origin_.next_request(); }
     WaitingOrigin& origins() { return origin_; }
@@ -100,10 +100,18 @@ inline constexpr Versions kHttp2ToHttp2{Version::http2, Version::http2};
 // A row of the table: run for each pair, as a test case of its own, "... [h2-h1]" for a client of HTTP/2 and an origin
 // of HTTP/1.1.
 #define SITUATION(name) SITUATION_AS(name, DOCTEST_ANONYMOUS(situation_))
-#define SITUATION_AS(name, function)                                           \
-    static void function(sallyport::test::Versions versions);                  \
-    TEST_CASE(name " [h1-h1]") { function(sallyport::test::kHttp1ToHttp1); }   \
-    TEST_CASE(name " [h1-h2]") { function(sallyport::test::kHttp1ToHttp2); }   \
-    TEST_CASE(name " [h2-h1]") { function(sallyport::test::kHttp2ToHttp1); }   \
-    TEST_CASE(name " [h2-h2]") { function(sallyport::test::kHttp2ToHttp2); }   \
+#define SITUATION_AS(name, function)                          \
+    static void function(sallyport::test::Versions versions); \
+    TEST_CASE(name " [h1-h1]") {                              \
+        function(sallyport::test::kHttp1ToHttp1);             \
+    }                                                         \
+    TEST_CASE(name " [h1-h2]") {                              \
+        function(sallyport::test::kHttp1ToHttp2);             \
+    }                                                         \
+    TEST_CASE(name " [h2-h1]") {                              \
+        function(sallyport::test::kHttp2ToHttp1);             \
+    }                                                         \
+    TEST_CASE(name " [h2-h2]") {                              \
+        function(sallyport::test::kHttp2ToHttp2);             \
+    }                                                         \
     static void function([[maybe_unused]] sallyport::test::Versions versions)
