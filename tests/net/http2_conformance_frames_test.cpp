@@ -18,7 +18,6 @@ const std::string kPriority = big_endian(0) + "\x0f";  // as PRIORITY has it (RF
 const std::string kProtocol = "GOAWAY PROTOCOL_ERROR";
 const std::string kFrameSize = "GOAWAY FRAME_SIZE_ERROR";
 const std::string kFlowControl = "GOAWAY FLOW_CONTROL_ERROR";
-const std::vector<std::string> kClosedStream{"RST_STREAM STREAM_CLOSED", "GOAWAY STREAM_CLOSED"};
 
 Frame settings(std::uint16_t id, std::uint32_t value) {
     return {NGHTTP2_SETTINGS, 0, 0, big_endian(id).substr(2) + big_endian(value)};
