@@ -1,6 +1,7 @@
 #include "gateway/http/http2_connection.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <utility>
 
 namespace sallyport::http {
 namespace {
@@ -33,11 +34,11 @@ private:
 Http2Connection::Http2Connection(Http2Session::Role role)
     : session_(role, role == Http2Session::Role::server ? kTowardsClients : kTowardsOrigins), role_(role) {}
 
-boost::asio::awaitable<void> Http2Connection::run(net::Stream& stream, std::chrono::seconds idle) {
+boost::asio::awaitable<void> Http2Connection::run(net::Stream& stream, std::chrono::seconds idle, std::chrono::seconds head) {
     using namespace boost::asio::experimental::awaitable_operators;
     idle_ = idle;
+    head_ = head;
     stream.lifeline().expect_within(idle_, "idle between requests");
-    was_idle_ = true;
     auto [read, written] = co_await (read_all(stream) && write_all(stream));
     ended_ = true;
     if (!read && read.error().kind == ErrorKind::timed_out) {
@@ -58,14 +59,15 @@ void Http2Connection::flush() {
     if (writer_) writer_->wake();
 }
 
-void Http2Connection::look_after_idleness(net::Lifeline& lifeline) {
-    const bool idle = session_.streams() == 0;
-    if (idle == was_idle_) return;
-    was_idle_ = idle;
-    if (idle)
-        lifeline.expect_within(idle_, "idle between requests");
-    else
-        lifeline.expect_within(kBusy, "no byte in either direction");
+void Http2Connection::look_after_phase(net::Lifeline& lifeline) {
+    auto phase = session_.streams() == 0 ? Phase::idle : Phase::busy;
+    if (session_.head_under_way()) phase = Phase::head;
+    if (phase == std::exchange(phase_, phase)) return;
+    switch (phase) {
+        case Phase::idle: return lifeline.expect_within(idle_, "idle between requests");
+        case Phase::head: return lifeline.expect_within(head_, "the head of a message");
+        case Phase::busy: return lifeline.expect_within(kBusy, "no byte in either direction");
+    }
 }
 
 /// Until the connection fails or the peer may not say more.
@@ -81,8 +83,8 @@ Task<void> Http2Connection::read_all(net::Stream& stream) {
             break;
         }
         result = session_.receive({block.get(), *n});
-        stream.lifeline().progress();
-        look_after_idleness(stream.lifeline());
+        if (!session_.head_under_way()) stream.lifeline().progress();   // a head has its time for the whole of it
+        look_after_phase(stream.lifeline());
         flush();
         if (acceptor_) acceptor_->wake();
     }
@@ -103,7 +105,7 @@ Task<void> Http2Connection::write_all(net::Stream& stream) {
             if (!output || output->empty()) break;
             block += *output;
         }
-        look_after_idleness(stream.lifeline());
+        look_after_phase(stream.lifeline());
         if (!block.empty()) {
             const auto sent = co_await stream.write(block);
             if (!sent) result = sent;

@@ -63,6 +63,7 @@ struct Http2Session::Callbacks {
         auto& me = self(user);
         me.head_ = {};
         me.head_bytes_ = 0;
+        me.head_stream_ = frame->hd.stream_id;
         if (me.role_ == Role::server && frame->headers.cat == NGHTTP2_HCAT_REQUEST) me.add_stream(frame->hd.stream_id);
         return 0;
     }
@@ -83,6 +84,7 @@ struct Http2Session::Callbacks {
     static int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
         auto& me = self(user);
         if (frame->hd.type == NGHTTP2_GOAWAY) me.going_away_ = true;
+        if (frame->hd.type == NGHTTP2_HEADERS) me.head_stream_ = 0;
         auto* stream = me.stream(frame->hd.stream_id);
         if (!stream) return 0;
         const bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
@@ -125,6 +127,7 @@ struct Http2Session::Callbacks {
 
     static int on_close(nghttp2_session*, std::int32_t id, std::uint32_t code, void* user) {
         auto& me = self(user);
+        if (me.head_stream_ == id) me.head_stream_ = 0;   // it was malformed
         const auto found = me.streams_.find(id);
         if (found == me.streams_.end()) return 0;
         const auto stream = found->second;

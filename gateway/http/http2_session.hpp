@@ -98,6 +98,8 @@ public:
     void shut_down();
 
     std::size_t streams() const { return streams_.size(); }
+    /// A header block has begun and not ended: until it has, the peer can say nothing else.
+    bool head_under_way() const { return head_stream_ != 0; }
     /// All streams fail for this reason, once and for all. `idempotent_ok`: those on which nothing came count as untouched.
     void fail(const Error&, bool idempotent_ok);
 
@@ -118,6 +120,7 @@ private:
     std::deque<StreamPtr> requests_;   ///< not taken yet; bounded by the number of streams
     Http2Stream::Head head_;           ///< that is coming in
     std::size_t head_bytes_ = 0;
+    std::int32_t head_stream_ = 0;     ///< 0: none is coming in
     bool going_away_ = false;          ///< the peer takes no further requests
 };
 

@@ -193,7 +193,7 @@ OriginPool::Http2Ptr OriginPool::start_http2(const std::string& key, std::unique
     const auto executor = origin->transport->stream.socket().get_executor();
     const auto entry = http2_.emplace(key, origin);
     auto run = [](OriginPool& pool, Http2Ptr it, decltype(entry) place) -> boost::asio::awaitable<void> {
-        co_await it->connection.run(it->transport->stream, kIdleTime);
+        co_await it->connection.run(it->transport->stream, kIdleTime, kIdleTime);
         pool.http2_.erase(place);
     };
     boost::asio::co_spawn(executor, run(*this, origin, entry), boost::asio::detached);

@@ -24,7 +24,7 @@ awaitable<void> Http2Service::run() {
     using namespace boost::asio::experimental::awaitable_operators;
     const auto self = shared_from_this();
     const boost::asio::any_io_executor executor = client_.socket().get_executor();
-    co_await (connection_.run(client_, gateway_.limits.keep_alive) && accept_all(executor));
+    co_await (connection_.run(client_, gateway_.limits.keep_alive, gateway_.limits.head) && accept_all(executor));
     // Their lifelines have ended with the connection.
     while (requests_ > 0) co_await request_ended_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
     client_.resume();

@@ -91,6 +91,8 @@ Result<ResponseHead> response_from_http2(Fields fields, bool ended, bool no_body
     head.reason = boost::beast::http::obsolete_reason(boost::beast::http::int_to_status(head.status));
     const bool has_body = !head.is_interim() && head.status != 204 && head.status != 304 && !no_body;
     if (has_body) head.body = framing_of(fields, ended);
+    // HTTP/1.1 says it by this, where HTTP/2 said it by END_STREAM.
+    if (has_body && ended && wire::count(fields, "content-length") == 0) fields.push_back({"content-length", "0"});
     head.fields = std::move(fields);
     return head;
 }

@@ -9,7 +9,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <future>
+#include <stdexcept>
 
+#include "gateway/session/session.hpp"
+#include "tests/support/fake_dns.hpp"
 #include "tests/support/rules.hpp"
 
 namespace sallyport::test {
@@ -24,8 +27,12 @@ struct GatewayFixture::Parts {
         : rules(rules_of(toml)),
           audit(audit_file),
           watchdog(io.get_executor()),
-          resolver(io.get_executor()),
-          gateway{rules, server_tls, leaves, addresses, dialler, pool, watchdog, audit, limits} {}
+          dns(io),
+          resolver(io.get_executor(), dns.where()),
+          gateway{rules, server_tls, leaves, addresses, dialler, pool, watchdog, audit, limits} {
+        dns.address("origin.test", "127.0.0.1");
+        dns.address("other.test", "127.0.0.1");
+    }
 
     asio::io_context io{1};
     session::LiveRules rules;
@@ -33,9 +40,10 @@ struct GatewayFixture::Parts {
     tls::Authority authority = tls::Authority::ephemeral();
     tls::LeafCache leaves{authority};
     tls::ServerContext server_tls;
-    tls::ClientContext client_tls;
+    tls::ClientContext client_tls{origin_ca().pem()};
     dns::VirtualAddresses addresses;
     net::Watchdog watchdog;
+    testing::FakeDns dns;
     net::Resolver resolver;
     net::Dialler dialler{resolver};
     http::OriginPool pool{dialler, client_tls, watchdog};
@@ -85,18 +93,59 @@ std::vector<nlohmann::json> GatewayFixture::finish() {
     return events;
 }
 
-WirePeer GatewayFixture::http_client(std::string name, std::uint16_t port) {
+const testing::TestCa& GatewayFixture::origin_ca() {
+    static const testing::TestCa ca;
+    return ca;
+}
+
+template <class Serve>
+WirePeer GatewayFixture::connect(Serve serve) {
     auto [ours, theirs] = connected_pair();
-    auto serve = [](session::Gateway& gateway, int fd, session::ConnectionFacts facts,
-                    asio::io_context& io) -> asio::awaitable<void> {
-        net::Lifeline lifeline(gateway.watchdog);
-        net::Stream stream(net::Socket(io, asio::ip::tcp::v4(), fd), lifeline);
-        session::Http1Service service(gateway, stream, std::move(facts), {});
-        co_await service.run();
+    auto run = [](Parts& parts, int fd, Serve inner) -> asio::awaitable<void> {
+        net::Lifeline lifeline(parts.gateway.watchdog);
+        net::Stream stream(net::Socket(parts.io, asio::ip::tcp::v4(), fd), lifeline);
+        co_await inner(parts.gateway, stream);
     };
-    asio::co_spawn(parts_->io,
-                   serve(parts_->gateway, theirs.release(), {false, std::move(name), port}, parts_->io), asio::detached);
+    asio::co_spawn(parts_->io, run(*parts_, theirs.release(), std::move(serve)), asio::detached);
     return WirePeer(std::move(ours));
+}
+
+WirePeer GatewayFixture::http_client(std::string name, std::uint16_t port) {
+    const session::ConnectionFacts facts{false, std::move(name), port};
+    return connect([facts](session::Gateway& gateway, net::Stream& stream) -> asio::awaitable<void> {
+        session::Http1Service service(gateway, stream, facts, {});
+        co_await service.run();
+    });
+}
+
+WirePeer GatewayFixture::client(std::string name, std::uint16_t port) {
+    const policy::Destination dialled{std::move(name), port};
+    return connect([dialled](session::Gateway& gateway, net::Stream& stream) -> asio::awaitable<void> {
+        session::Session session(gateway, stream, {}, {}, dialled);
+        co_await session.run();
+    });
+}
+
+WirePeer GatewayFixture::tls_client(const std::string& name, std::uint16_t port, const std::string& protocol) {
+    const tls::SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(context.get()), parts_->authority.certificate());
+    tls::SslPtr ssl(SSL_new(context.get()));
+    const auto offered = tls::alpn_wire_format({protocol});
+    SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(offered.data()),
+                        static_cast<unsigned>(offered.size()));
+    SSL_set_tlsext_host_name(ssl.get(), name.c_str());
+    SSL_set1_host(ssl.get(), name.c_str());
+    SSL_set_connect_state(ssl.get());
+    auto peer = client(name, port);
+    const auto failed = peer.start_tls(std::move(ssl));
+    if (!failed.empty()) throw std::runtime_error("no TLS with the gateway: " + failed);
+    const unsigned char* taken = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(peer.ssl(), &taken, &size);
+    if (std::string(reinterpret_cast<const char*>(taken), size) != protocol)
+        throw std::runtime_error("the gateway does not take " + protocol);
+    return peer;
 }
 
 }  // namespace sallyport::test

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "gateway/session/http1_service.hpp"
+#include "tests/support/test_ca.hpp"
 #include "tests/support/wire_peer.hpp"
 
 namespace sallyport::test {
@@ -18,8 +19,16 @@ public:
     explicit GatewayFixture(const std::string& policy_toml, session::TimeLimits limits = {});
     ~GatewayFixture();
 
+    /// The authority of origins that the gateway trusts.
+    static const testing::TestCa& origin_ca();
+
     /// The client's end of a plain connection that Http1Service serves.
     WirePeer http_client(std::string name, std::uint16_t port);
+    /// The client's end of a connection that was made to this name and port: Session serves it. origin.test and
+    /// other.test are both 127.0.0.1.
+    WirePeer client(std::string name, std::uint16_t port);
+    /// client() and a TLS handshake for the name. Throws std::runtime_error unless the gateway takes `protocol`.
+    WirePeer tls_client(const std::string& name, std::uint16_t port, const std::string& protocol);
     /// Returns how many requests that ended.
     std::size_t replace_policy(const std::string& toml);
     /// Ends the gateway; what it has recorded.
@@ -28,6 +37,8 @@ public:
 private:
     struct Parts;
     void end();
+    template <class Serve>
+    WirePeer connect(Serve serve);
 
     std::string audit_file_;
     std::unique_ptr<Parts> parts_;

@@ -2,12 +2,16 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -45,11 +49,15 @@ UniqueFd connect_to_loopback(std::uint16_t port) {
 WirePeer::WirePeer(UniqueFd fd) : fd_(std::move(fd)) {
     const timeval patience{kPatienceMs / 1000, 0};   // for what TLS reads behind our back
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    const int on = 1;   // as programs have it that send in pieces
+    ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 std::string WirePeer::start_tls(tls::SslPtr ssl) {
+    ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
     ssl_ = std::move(ssl);
     SSL_set_fd(ssl_.get(), fd_.get());
+    SSL_clear_mode(ssl_.get(), SSL_MODE_AUTO_RETRY);
     ERR_clear_error();
     if (SSL_do_handshake(ssl_.get()) == 1) return {};
     const auto code = ERR_get_error();
@@ -76,13 +84,14 @@ bool WirePeer::is_reset() {
     return n < 0 && errno == ECONNRESET;
 }
 
-void WirePeer::send(std::string_view bytes) {
+bool WirePeer::send(std::string_view bytes) {
     while (!bytes.empty()) {
         const ssize_t n = ssl_ ? SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()))
                                : ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-        if (n <= 0) return;   // what the other side did is what the test asserts
+        if (n <= 0) return false;
         bytes.remove_prefix(static_cast<std::size_t>(n));
     }
+    return true;
 }
 
 void WirePeer::shutdown_write() {
@@ -90,15 +99,29 @@ void WirePeer::shutdown_write() {
     ::shutdown(fd_.get(), SHUT_WR);
 }
 
-bool WirePeer::fill() {
-    pollfd fd{fd_.get(), POLLIN, 0};
-    if (!(ssl_ && SSL_has_pending(ssl_.get())) && ::poll(&fd, 1, kPatienceMs) != 1)
-        throw std::runtime_error("the other side said nothing for 10 seconds");
+WirePeer::Came WirePeer::fill_within(int milliseconds) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
     char block[65536];
-    const ssize_t n = ssl_ ? SSL_read(ssl_.get(), block, sizeof block) : ::recv(fd_.get(), block, sizeof block, 0);
-    if (n <= 0) return false;
-    buffer_.append(block, static_cast<std::size_t>(n));
-    return true;
+    for (;;) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+        pollfd fd{fd_.get(), POLLIN, 0};
+        if (!(ssl_ && SSL_has_pending(ssl_.get())) && ::poll(&fd, 1, std::max(0, static_cast<int>(left.count()))) != 1)
+            return Came::nothing;
+        ERR_clear_error();
+        const ssize_t n = ssl_ ? SSL_read(ssl_.get(), block, sizeof block) : ::recv(fd_.get(), block, sizeof block, 0);
+        if (n > 0) {
+            buffer_.append(block, static_cast<std::size_t>(n));
+            return Came::bytes;
+        }
+        // What came may have been for TLS itself: a session ticket.
+        if (!ssl_ || SSL_get_error(ssl_.get(), static_cast<int>(n)) != SSL_ERROR_WANT_READ) return Came::end;
+    }
+}
+
+bool WirePeer::fill() {
+    const auto came = fill_within(kPatienceMs);
+    if (came == Came::nothing) throw std::runtime_error("the other side said nothing for 10 seconds");
+    return came == Came::bytes;
 }
 
 std::string WirePeer::read_until(std::string_view mark) {
@@ -133,8 +156,7 @@ std::string WirePeer::read_to_end() {
 }
 
 bool WirePeer::silent_for(int milliseconds) {
-    pollfd fd{fd_.get(), POLLIN, 0};
-    return buffer_.empty() && ::poll(&fd, 1, milliseconds) == 0;
+    return buffer_.empty() && fill_within(milliseconds) == Came::nothing;
 }
 
 bool WirePeer::writable_within(int milliseconds) {

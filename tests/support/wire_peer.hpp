@@ -26,7 +26,8 @@ public:
     std::string start_tls(tls::SslPtr ssl);
     SSL* ssl() const { return ssl_.get(); }
 
-    void send(std::string_view bytes);
+    /// False when the other side is gone.
+    bool send(std::string_view bytes);
     void shutdown_write();
     void close();
     /// The other side gets a reset.
@@ -41,12 +42,16 @@ public:
     std::string read_to_end();
     /// True when nothing came for `milliseconds`: for asserting that something does not happen.
     bool silent_for(int milliseconds);
+    /// Something came that was not read yet. Never waits.
+    bool has_input() { return !silent_for(0); }
     bool closed();
     /// False when the other side takes nothing for `milliseconds`.
     bool writable_within(int milliseconds);
     int fd() const { return fd_.get(); }
 
 private:
+    enum class Came { bytes, end, nothing };
+    Came fill_within(int milliseconds);
     bool fill();
     UniqueFd fd_;
     tls::SslPtr ssl_;
