@@ -65,7 +65,7 @@ struct Refusal {
     std::string alarm;        ///< a placeholder on its way to the wrong host: which
 };
 
-/// `head` is rewritten to what the origin shall get: target, Host, secrets. Not to be used after a refusal.
+/// `head` is rewritten to what the origin shall get: target, Host, secrets, upgrade. Not to be used after a refusal.
 std::variant<Permit, Refusal> judge(const Rules&, const ConnectionFacts&, wire::RequestHead& head);
 
 /// Why rules that came after the permit would not give it: what it allows is refused now, or leads to another origin.

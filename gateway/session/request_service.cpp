@@ -91,7 +91,7 @@ awaitable<http::ExchangeOutcome> RequestService::forward(const Permit& permit, c
         }
         private_origin_ = (*origin)->private_address();
         lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
-        http::Exchange exchange(client_, **origin, head);
+        http::Exchange exchange(client_, **origin, head, gateway_.limits.tunnel);
         outcome = co_await exchange.run();
         if (outcome.whole) (*origin)->finish();
         const bool again = outcome.stale && head.body.kind == wire::Framing::none && is_idempotent(head.method) &&
