@@ -1,10 +1,28 @@
 #include "gateway/http/websocket.hpp"
 
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 
 #include <array>
+#include <span>
 
 namespace sallyport::http {
+
+namespace {
+
+std::string base64(std::span<const unsigned char> bytes) {
+    std::array<unsigned char, 2 * EVP_MAX_MD_SIZE> out;
+    const int length = EVP_EncodeBlock(out.data(), bytes.data(), static_cast<int>(bytes.size()));
+    return std::string(out.begin(), out.begin() + length);
+}
+
+}  // namespace
+
+std::string websocket_key() {
+    std::array<unsigned char, 16> bytes;
+    if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) return {};
+    return base64(bytes);
+}
 
 std::string websocket_accept(std::string_view key) {
     std::string text(key);
@@ -12,9 +30,7 @@ std::string websocket_accept(std::string_view key) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
     unsigned size = 0;
     if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr) != 1) return {};
-    std::array<unsigned char, 2 * EVP_MAX_MD_SIZE> base64;
-    const int length = EVP_EncodeBlock(base64.data(), digest.data(), static_cast<int>(size));
-    return std::string(base64.begin(), base64.begin() + length);
+    return base64({digest.data(), size});
 }
 
 Result<void> check_switch(const wire::RequestHead& request, const wire::ResponseHead& response) {

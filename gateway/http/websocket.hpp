@@ -1,14 +1,16 @@
 #pragma once
-// The handshake of WebSocket (RFC 6455, section 4) as far as one who stands between needs to know it. Pure.
+// The handshake of WebSocket (RFC 6455, section 4) as far as one who stands between needs to know it.
 
 #include <string>
 #include <string_view>
 
 #include "gateway/base/result.hpp"
-#include "gateway/wire/http1_message.hpp"
+#include "gateway/wire/http_message.hpp"
 
 namespace sallyport::http {
 
+/// A new Sec-WebSocket-Key, on behalf of a client that HTTP/2 spares it (RFC 8441, section 5).
+std::string websocket_key();
 /// The Sec-WebSocket-Accept that answers this Sec-WebSocket-Key.
 std::string websocket_accept(std::string_view key);
 
