@@ -47,8 +47,9 @@ Result<void> check_switch(const wire::RequestHead& request, const wire::Response
         return wrong("the origin's Sec-WebSocket-Accept is not the answer to the handshake's key");
     // Servers take the first one offered, whatever it is: also a secret that was put in there.
     const wire::Fields offered{{"offered", request.offered}};
-    for (const auto& [name, value] : fields)
-        if (wire::equal_ignoring_case(name, "Sec-WebSocket-Protocol") && !wire::has_token(offered, "offered", value))
+    for (const auto& field : fields)
+        if (wire::equal_ignoring_case(field.name, "Sec-WebSocket-Protocol") &&
+            !wire::has_token(offered, "offered", field.value))
             return wrong("the origin chose a subprotocol that the client does not offer");
     return {};
 }
