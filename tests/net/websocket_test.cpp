@@ -139,9 +139,12 @@ TEST_CASE("websocket: an upgrade that could mean two things is refused, and what
 TEST_CASE("websocket: an origin that does not switch answers like any other, and HTTP goes on") {
     WireOrigin origin([turn = 0](WirePeer& peer) mutable {
         peer.read_message();
-        if (++turn > 1) return peer.send(ordinary("200 OK", "fine"));
-        peer.send("HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 8\r\n" + kAsks + "Content-Length: 2\r\n\r\nno");
-        CHECK(peer.closed());
+        if (++turn > 1) {
+            peer.send(ordinary("200 OK", "fine"));
+        } else {
+            peer.send("HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 8\r\n" + kAsks + "Content-Length: 2\r\n\r\nno");
+            CHECK(peer.closed());
+        }
     });
     GatewayFixture gateway(policy_for(origin.port(), "[[deny]]\nhost = \"127.0.0.1\"\nport = " +
                                                          std::to_string(origin.port()) + "\npath = \"/secret\"\n"));
