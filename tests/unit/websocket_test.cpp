@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "gateway/wire/http2_head.hpp"
+
 using namespace sallyport;
 using namespace sallyport::http;
 
@@ -75,4 +77,43 @@ TEST_CASE("websocket: of the subprotocols the origin chooses one that the client
         REQUIRE(chosen(wrong).has_error());
         CHECK(chosen(wrong).error().detail.find("real") == std::string::npos);
     }
+}
+
+TEST_CASE("websocket over h2: an extended CONNECT is a GET that asks for a switch, and the switch is a 200") {
+    const wire::Fields asked{{":method", "CONNECT"}, {":protocol", "WebSocket"},  {":scheme", "https"},
+                             {":path", "/chat"},     {":authority", "api.test"}, {"sec-websocket-version", "13"}};
+    const auto head = wire::request_from_http2(asked, false, "https");
+    REQUIRE(head.has_value());
+    CHECK(head->method == "GET");
+    CHECK(head->target == "/chat");
+    CHECK(head->upgrade == "websocket");
+    CHECK(head->body.kind == wire::Framing::none);
+    CHECK(wire::find(head->fields, "Host") == "api.test");
+    CHECK(wire::request_from_http2(asked, false, "http").has_error());
+    const auto with = [&](std::size_t at, const std::string& value) {
+        auto fields = asked;
+        fields[at].value = value;
+        return wire::request_from_http2(fields, false, "https");
+    };
+    CHECK(with(1, "connect-udp")->upgrade == "connect-udp");   // for the gate to refuse
+    CHECK(with(1, "").has_error());
+    auto with_length = asked;
+    with_length.push_back({"content-length", "0"});
+    CHECK(wire::request_from_http2(with_length, true, "https").has_error());
+    // Without :protocol it is what it always was.
+    const wire::Fields plain{{":method", "CONNECT"}, {":authority", "api.test:443"}};
+    CHECK(wire::request_from_http2(plain, false, "https")->method == "CONNECT");
+    CHECK(wire::request_from_http2(plain, false, "https")->upgrade == "");
+
+    auto switched = answer({kUpgrade, kConnection, kAccept, {"Sec-WebSocket-Protocol", "chat"}, {"Content-Length", "0"}});
+    const auto fields = wire::http2_fields(switched);
+    REQUIRE(fields.size() == 2);
+    CHECK(wire::find(fields, ":status") == "200");
+    CHECK(wire::find(fields, "sec-websocket-protocol") == "chat");
+}
+
+TEST_CASE("websocket: a key is sixteen bytes that nobody had before") {
+    CHECK(websocket_key().size() == 24);
+    CHECK(websocket_key().ends_with("=="));
+    CHECK(websocket_key() != websocket_key());
 }
