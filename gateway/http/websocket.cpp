@@ -26,7 +26,7 @@ std::string websocket_key() {
 
 std::string websocket_accept(std::string_view key) {
     std::string text(key);
-    text += "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";   // RFC 6455, section 1.3
+    text += "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";  // RFC 6455, section 1.3
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
     unsigned size = 0;
     if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr) != 1) return {};

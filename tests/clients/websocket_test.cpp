@@ -22,8 +22,8 @@ const std::vector<std::string> kOrigin{"/usr/bin/python3", SALLYPORT_SOURCE_DIR 
 
 struct Client {
     std::string what;
-    std::string here;   ///< a command that succeeds where it is installed
-    bool deflates;      ///< every version of it asks for permessage-deflate
+    std::string here;  ///< a command that succeeds where it is installed
+    bool deflates;     ///< every version of it asks for permessage-deflate
     std::string script;
 };
 
@@ -164,14 +164,15 @@ TEST_CASE("websocket: every client talks to a real server, compressed where it w
             const auto& connection = connections.front();
             CHECK(connection["key"] == "right");
             CHECK(connection["messages"] == 3);
-            CHECK(connection["closed"] != 1006);   // with a word for it
+            CHECK(connection["closed"] != 1006);  // with a word for it
             const bool deflated = connection["extensions"] == nlohmann::json::array({"permessage-deflate"});
             if (client.deflates) CHECK(deflated);
             const nlohmann::json line{{"decision", "allow"}, {"status", 101}, {"reason", "allowed"}};
             CHECK(sandbox.audited(line) == 1);
             CHECK(sandbox.audited({{"decision", "deny"}, {"path", "/refused"}, {"status", 403}}) == 1);
             const auto log = sandbox.audit();
-            const auto tunnel = std::find_if(log.begin(), log.end(), [](const auto& it) { return it["status"] == 101; });
+            const auto tunnel =
+                std::find_if(log.begin(), log.end(), [](const auto& it) { return it["status"] == 101; });
             REQUIRE(tunnel != log.end());
             CHECK((*tunnel)["bytes_out"] > (deflated ? 1'500'000 : 3'000'000));
             CHECK((*tunnel)["bytes_in"] > (deflated ? 1'500'000 : 3'000'000));

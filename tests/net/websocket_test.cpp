@@ -52,20 +52,23 @@ TEST_CASE("websocket: the handshake passes with its fields, then bytes go both w
         CHECK(head.starts_with("GET /chat HTTP/1.1\r\n"));
         CHECK(head.find("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n") != std::string::npos);
         CHECK(head.find("Sec-WebSocket-Protocol: one, two\r\n") != std::string::npos);
-        CHECK(head.find("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n") != std::string::npos);
+        CHECK(head.find("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n") !=
+              std::string::npos);
         CHECK(head.ends_with("\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
         // Behind the head at once, as a server that greets does.
-        peer.send(switching("Sec-WebSocket-Protocol: two\r\nSec-WebSocket-Extensions: permessage-deflate\r\n") + "hello");
+        peer.send(switching("Sec-WebSocket-Protocol: two\r\nSec-WebSocket-Extensions: permessage-deflate\r\n") +
+                  "hello");
         CHECK(peer.read_exactly(7) == std::string("\x81\0\r\n\r\nX", 7));
         peer.send("GET /no HTTP/1.1\r\n\r\n");
-        CHECK(peer.read_until("\r\n\r\n") == "GET /admin HTTP/1.1\r\n\r\n");   // a tunnel: that is the origin's business
+        CHECK(peer.read_until("\r\n\r\n") == "GET /admin HTTP/1.1\r\n\r\n");  // a tunnel: that is the origin's business
         CHECK(peer.closed());
         peer.send("bye");
     });
     GatewayFixture gateway(policy_for(origin.port()));
     auto client = gateway.http_client(kName, origin.port());
-    client.send(handshake(origin.port(), "Sec-WebSocket-Protocol: one, two\r\n"
-                                         "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"));
+    client.send(handshake(origin.port(),
+                          "Sec-WebSocket-Protocol: one, two\r\n"
+                          "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"));
     CHECK(client.read_until("\r\n\r\n") ==
           "HTTP/1.1 101 Switching Protocols\r\n" + kAccept +
               "Sec-WebSocket-Protocol: two\r\nSec-WebSocket-Extensions: permessage-deflate\r\n" + kAsks + "\r\n");
@@ -90,7 +93,7 @@ TEST_CASE("websocket: the handshake passes with its fields, then bytes go both w
 TEST_CASE("websocket: what a client sends right behind its handshake waits for the answer and then goes through") {
     WireOrigin origin([](WirePeer& peer) {
         peer.read_until("\r\n\r\n");
-        CHECK(peer.silent_for(100));   // until it has agreed
+        CHECK(peer.silent_for(100));  // until it has agreed
         peer.send(switching());
         CHECK(peer.read_exactly(5) == "early");
         peer.send("late");
@@ -99,7 +102,7 @@ TEST_CASE("websocket: what a client sends right behind its handshake waits for t
     auto client = gateway.http_client(kName, origin.port());
     client.send(handshake(origin.port()) + "early");
     client.read_until("\r\n\r\n");
-    CHECK(client.read_to_end() == "late");   // the origin's end is the end of both
+    CHECK(client.read_to_end() == "late");  // the origin's end is the end of both
 }
 
 TEST_CASE("websocket: refused by policy with a page that says why, and the origin never hears of it") {
@@ -110,12 +113,13 @@ TEST_CASE("websocket: refused by policy with a page that says why, and the origi
     const auto refused = client.read_message();
     CHECK(refused.starts_with("HTTP/1.1 403 "));
     CHECK(refused.find("no rule allows GET /chat") != std::string::npos);
-    client.send(handshake(origin.port(), "", "/public/../chat"));   // it is HTTP still
+    client.send(handshake(origin.port(), "", "/public/../chat"));  // it is HTTP still
     CHECK(client.read_message().starts_with("HTTP/1.1 403 "));
     CHECK(origin.connections() == 0);
 }
 
-TEST_CASE("websocket: an upgrade that could mean two things is refused, and what follows it is not taken for a request") {
+TEST_CASE(
+    "websocket: an upgrade that could mean two things is refused, and what follows it is not taken for a request") {
     WireOrigin origin([](WirePeer&) { CHECK(false); });
     GatewayFixture gateway(policy_for(origin.port()));
     const auto port = origin.port();
@@ -142,7 +146,8 @@ TEST_CASE("websocket: an origin that does not switch answers like any other, and
         if (++turn > 1) {
             peer.send(ordinary("200 OK", "fine"));
         } else {
-            peer.send("HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 8\r\n" + kAsks + "Content-Length: 2\r\n\r\nno");
+            peer.send("HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 8\r\n" + kAsks +
+                      "Content-Length: 2\r\n\r\nno");
             CHECK(peer.closed());
         }
     });
@@ -157,7 +162,7 @@ TEST_CASE("websocket: an origin that does not switch answers like any other, and
     CHECK(client.read_message().starts_with("HTTP/1.1 403 "));
     client.send(get("/", origin.port()));
     CHECK(client.read_message().ends_with("fine"));
-    CHECK(origin.connections() == 2);   // that one is not used again: somebody behind it may believe in a tunnel
+    CHECK(origin.connections() == 2);  // that one is not used again: somebody behind it may believe in a tunnel
 }
 
 TEST_CASE("websocket: a 101 that is not the answer to the handshake opens no tunnel") {
@@ -172,7 +177,7 @@ TEST_CASE("websocket: a 101 that is not the answer to the handshake opens no tun
     WireOrigin origin([&](WirePeer& peer) {
         peer.read_until("\r\n\r\n");
         peer.send(answers[turn++]);
-        CHECK(peer.closed());   // and nothing of what the client goes on to say
+        CHECK(peer.closed());  // and nothing of what the client goes on to say
     });
     GatewayFixture gateway(policy_for(origin.port()));
     for (std::size_t i = 0; i < std::size(answers); ++i) {
@@ -233,7 +238,8 @@ TEST_CASE("websocket: a policy that no longer allows it ends the tunnel; another
     REQUIRE(events.size() == 1);
     CHECK(events[0]["status"] == 101);
     CHECK(events[0]["decision"] == "allow");
-    CHECK(std::string(events[0]["reason"]).starts_with("allowed, ended: the policy has changed: no rule allows GET /chat"));
+    CHECK(std::string(events[0]["reason"])
+              .starts_with("allowed, ended: the policy has changed: no rule allows GET /chat"));
     CHECK(events[0]["bytes_out"] == 4);
     CHECK(events[0]["bytes_in"] == 4);
 }
@@ -267,8 +273,8 @@ TEST_CASE("websocket: when one side has closed, the other is waited for, though 
     WireOrigin origin([&](WirePeer& peer) {
         peer.read_until("\r\n\r\n");
         peer.send(switching());
-        CHECK(peer.closed());            // the client's close, while our side is open
-        over.try_acquire_for(kLong);     // and stays so
+        CHECK(peer.closed());         // the client's close, while our side is open
+        over.try_acquire_for(kLong);  // and stays so
     });
     GatewayFixture gateway(policy_for(origin.port()), limits);
     auto client = gateway.http_client(kName, origin.port());
@@ -317,8 +323,9 @@ TEST_CASE("websocket: a secret is put into the handshake on TLS only, and nothin
         peer.send(switching());
         peer.send(peer.read_exactly(13));
     });
-    const std::string secret = "[[secret]]\nname = \"k\"\nhost = \"{}\"\nheader = \"x-api-key\"\n"
-                               "value = {{ env = \"SALLYPORT_TEST_KEY\" }}\nplaceholder = \"placeholder-1\"\n";
+    const std::string secret =
+        "[[secret]]\nname = \"k\"\nhost = \"{}\"\nheader = \"x-api-key\"\n"
+        "value = {{ env = \"SALLYPORT_TEST_KEY\" }}\nplaceholder = \"placeholder-1\"\n";
     {
         GatewayFixture gateway(policy_for(origin.port(), fmt::format(fmt::runtime(secret), "127.0.0.1")));
         auto client = gateway.http_client(kName, origin.port());
@@ -353,7 +360,7 @@ TEST_CASE("websocket: a side that does not read stops the other one, whatever th
     auto client = gateway.http_client(kName, origin.port());
     client.send(handshake(origin.port()));
     REQUIRE(stalled.try_acquire_for(std::chrono::seconds(30)));
-    CHECK(sent < kTotal / 8);   // in the kernel's socket buffers and in one block of ours
+    CHECK(sent < kTotal / 8);  // in the kernel's socket buffers and in one block of ours
     client.read_until("\r\n\r\n");
     std::size_t got = 0;
     for (std::string block; got < kTotal && !(block = client.read_exactly(1 << 20)).empty();) got += block.size();

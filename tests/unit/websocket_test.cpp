@@ -80,7 +80,7 @@ TEST_CASE("websocket: of the subprotocols the origin chooses one that the client
 }
 
 TEST_CASE("websocket over h2: an extended CONNECT is a GET that asks for a switch, and the switch is a 200") {
-    const wire::Fields asked{{":method", "CONNECT"}, {":protocol", "WebSocket"},  {":scheme", "https"},
+    const wire::Fields asked{{":method", "CONNECT"}, {":protocol", "WebSocket"}, {":scheme", "https"},
                              {":path", "/chat"},     {":authority", "api.test"}, {"sec-websocket-version", "13"}};
     const auto head = wire::request_from_http2(asked, false, "https");
     REQUIRE(head.has_value());
@@ -95,7 +95,7 @@ TEST_CASE("websocket over h2: an extended CONNECT is a GET that asks for a switc
         fields[at].value = value;
         return wire::request_from_http2(fields, false, "https");
     };
-    CHECK(with(1, "connect-udp")->upgrade == "connect-udp");   // for the gate to refuse
+    CHECK(with(1, "connect-udp")->upgrade == "connect-udp");  // for the gate to refuse
     CHECK(with(1, "").has_error());
     auto with_length = asked;
     with_length.push_back({"content-length", "0"});
@@ -105,7 +105,8 @@ TEST_CASE("websocket over h2: an extended CONNECT is a GET that asks for a switc
     CHECK(wire::request_from_http2(plain, false, "https")->method == "CONNECT");
     CHECK(wire::request_from_http2(plain, false, "https")->upgrade == "");
 
-    auto switched = answer({kUpgrade, kConnection, kAccept, {"Sec-WebSocket-Protocol", "chat"}, {"Content-Length", "0"}});
+    auto switched =
+        answer({kUpgrade, kConnection, kAccept, {"Sec-WebSocket-Protocol", "chat"}, {"Content-Length", "0"}});
     const auto fields = wire::http2_fields(switched);
     REQUIRE(fields.size() == 2);
     CHECK(wire::find(fields, ":status") == "200");
