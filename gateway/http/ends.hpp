@@ -32,6 +32,10 @@ public:
     /// null, end the message. Returns when they are on their way or in a buffer with a bound.
     virtual net::Task<void> write(Pieces, const wire::Fields* trailers) = 0;
 
+    /// After a head that switches protocols, read or started: from now on the bytes are no HTTP's. read_body() gives them
+    /// as they come and body_done() says that the peer has closed its side; write() with trailers closes ours.
+    virtual void switch_protocols() = 0;
+
     /// Ends what waits now and whatever would wait later, until resume().
     virtual void interrupt() = 0;
     virtual void resume() = 0;

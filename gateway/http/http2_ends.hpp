@@ -22,6 +22,7 @@ public:
     bool body_done() const final { return stream_->in_ended && stream_->in.empty(); }
     const wire::Fields& trailers() const final { return stream_->trailers; }
     net::Task<void> write(Pieces, const wire::Fields* trailers) final;
+    void switch_protocols() final {}   // DATA carries any bytes, and END_STREAM closes a side (RFC 8441, section 5)
     void interrupt() final;
     void resume() final { interrupted_ = false; }
 

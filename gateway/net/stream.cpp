@@ -1,5 +1,7 @@
 #include "gateway/net/stream.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -22,12 +24,23 @@ namespace {
 constexpr auto kNoThrow = boost::asio::as_tuple(boost::asio::use_awaitable);
 constexpr int kMostUnpaused = 64;   // operations: about one megabyte of body
 
+/// A peer that is gone without a word is found out within two minutes, and what is idle for hours outlives the memory of
+/// a NAT on the way.
+void set_options(int fd) {
+    const auto set = [fd](int level, int option, int value) { ::setsockopt(fd, level, option, &value, sizeof value); };
+    set(IPPROTO_TCP, TCP_NODELAY, 1);   // an event of a stream waits for no ACK
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, 60);   // seconds
+    set(IPPROTO_TCP, TCP_KEEPINTVL, 15);
+    set(IPPROTO_TCP, TCP_KEEPCNT, 4);
+}
+
 }  // namespace
 
 Stream::Stream(Socket socket, Lifeline& lifeline) : socket_(std::move(socket)), lifeline_(&lifeline) {
     boost::system::error_code ignored;
     socket_.native_non_blocking(true, ignored);
-    socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);   // an event of a stream waits for no ACK
+    set_options(socket_.native_handle());
     lifeline.attach(*this);
 }
 

@@ -87,7 +87,8 @@ std::optional<Refusal> RequestService::failure(const Permit& permit, const std::
 
 awaitable<http::ExchangeOutcome> RequestService::forward(const Permit& permit, const wire::RequestHead& head) {
     auto& lifeline = client_.lifeline();
-    const auto key = origin_key(permit.way, facts_);
+    auto key = origin_key(permit.way, facts_);
+    if (!head.upgrade.empty()) key.protocol = http::OriginKey::Protocol::http1;   // which every origin of it speaks
     http::ExchangeOutcome outcome;
     private_origin_.reset();
     for (const bool fresh : {false, true}) {
@@ -99,7 +100,7 @@ awaitable<http::ExchangeOutcome> RequestService::forward(const Permit& permit, c
         }
         private_origin_ = (*origin)->private_address();
         lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
-        http::Exchange exchange(client_, **origin, head);
+        http::Exchange exchange(client_, **origin, head, gateway_.limits.tunnel);
         outcome = co_await exchange.run();
         if (outcome.whole) (*origin)->finish();
         const bool again = outcome.stale && head.body.kind == wire::Framing::none && is_idempotent(head.method) &&

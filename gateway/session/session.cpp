@@ -226,7 +226,7 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
     }
     event.would_deny = !event.reason.empty();
     net::Stream origin(std::move(*socket), lifeline);
-    lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
+    lifeline.expect_within(gateway_.limits.tunnel.idle, "no byte in either direction");
     net::RelayCount bytes;
     const auto done = co_await net::relay(client_, origin, bytes);
     if (!event.would_deny) event.reason = "passed through";

@@ -147,7 +147,8 @@ TEST_CASE("gate: a table of requests on a TLS connection for api.test:443") {
         {get("", "/v1/x", "get"), 403},
         {get("", "/v1/x", "TRACE"), 405},
         {get("", "api.test:443", "CONNECT"), 405},
-        {get("Upgrade: websocket\r\n"), 501},
+        {get("Upgrade: h2c\r\n"), 0},  // an offer, not taken
+        {get("Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n"), 501},
         {get("Expect: 200-ok\r\n"), 417},
         {get("X-HTTP-Method-Override: POST\r\n"), 0},
         {get("X-HTTP-Method-Override: PUT\r\n"), 403},
@@ -158,6 +159,54 @@ TEST_CASE("gate: a table of requests on a TLS connection for api.test:443") {
         const auto done = judged(row.request);
         CHECK(done.status() == row.status);
         if (done.status() != 0) CHECK(done.refusal().destination.port == 443);
+    }
+}
+
+TEST_CASE("gate: a WebSocket handshake is judged as the GET that it is, and goes on as one") {
+    const std::string key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    const std::string asks = "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n";
+    const auto passed = judged(get(asks + key +
+                                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: a, b\r\n"
+                                   "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+                                   "X-Api-Key: dummy-key-value\r\n"));
+    REQUIRE(passed.status() == 0);
+    CHECK(passed.head.upgrade == "websocket");
+    CHECK(passed.head.offered == "a, b,");
+    const auto& fields = passed.head.fields;
+    CHECK(wire::find(fields, "Sec-WebSocket-Key") == "dGhlIHNhbXBsZSBub25jZQ==");
+    CHECK(wire::find(fields, "Sec-WebSocket-Version") == "13");
+    CHECK(wire::find(fields, "Sec-WebSocket-Protocol") == "a, b");
+    CHECK(wire::find(fields, "Sec-WebSocket-Extensions") == "permessage-deflate; client_max_window_bits");
+    CHECK(wire::find(fields, "X-Api-Key") == "real-key");
+    for (const auto* gone : {"Connection", "Upgrade"}) CHECK_FALSE(wire::find(fields, gone));
+    CHECK(judged(get("", "/v1/x")).head.upgrade == "");
+    CHECK(judged(get(asks + key, "/other")).status() == 403);
+
+    struct Row {
+        std::string request;
+        unsigned status;
+    };
+    const Row rows[] = {
+        {get(asks + key), 0},
+        {get("Connection: upgrade\r\nUpgrade: h2c, websocket\r\n" + key), 0},   // the origin is offered the one that we know
+        {get("Connection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n" + key), 0},
+        {get("Upgrade: websocket\r\n" + key), 400},
+        {get("Connection: close\r\nUpgrade: websocket\r\n" + key), 400},
+        {"GET /v1/x HTTP/1.0\r\nHost: api.test\r\n" + asks + key + "\r\n", 400},
+        {get(asks), 400},
+        {get(asks + key + key), 400},
+        {get(asks + "Sec-WebSocket-Key: c2hvcnQ=\r\n"), 400},
+        {get("Connection: Upgrade, Sec-WebSocket-Key\r\nUpgrade: websocket\r\n" + key), 400},
+        {get(asks + key + "Content-Length: 5\r\n"), 400},
+        {get(asks + key + "Transfer-Encoding: chunked\r\n"), 400},
+        {get(asks + key, "/v1/x", "POST"), 400},
+        {get("Connection: Upgrade\r\nUpgrade: websocket/13\r\n" + key), 501},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.request);
+        const auto done = judged(row.request);
+        CHECK(done.status() == row.status);
+        CHECK((done.status() != 0 || done.head.upgrade == "websocket"));
     }
 }
 
