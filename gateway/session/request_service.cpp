@@ -118,7 +118,8 @@ awaitable<bool> RequestService::refuse(Refusal refusal, const wire::RequestHead&
     event.status = refusal.status;
     event.alarm = refusal.alarm;
     record(std::move(event));
-    auto page = refusal_page(refusal, accepts_json(head.fields), facts_.tls);
+    auto page = is_grpc(head.fields) ? grpc_refusal(refusal, facts_.tls)
+                                     : refusal_page(refusal, accepts_json(head.fields), facts_.tls);
     const bool with_body = head.method != "HEAD";
     if (!with_body) page.head.body = {};
     client_.start(page.head);

@@ -64,6 +64,7 @@ TEST_CASE("browser: a page with 50 parts over one connection of HTTP/2, events a
         CHECK(versions == std::set<std::string>{"2.0"});
         CHECK(connections.size() <= 2);
         CHECK(sandbox.audited({{"decision", "allow"}, {"status", 200}}) == requests.size());
+        CHECK_FALSE(std::filesystem::exists("/etc/chromium/policies/managed/sallyport-ca.json"));  // only in the sandbox
         CHECK(sandbox.audited({{"decision", "deny"}, {"path", "/refused"}, {"status", 403}}) == 1);
     }
 }

@@ -1,13 +1,14 @@
 // The origin of the tests with clients of HTTP/2: an HTTPS server that speaks it and HTTP/1.1.
 //
-// Arguments as those of stand_in.py, without regard for the API key and the repositories. Prints its port. Each request
+// Arguments: "http/1.1" to speak nothing else; the others as those of stand_in.py, without regard for the API key and the repositories. Prints its port. Each request
 // is a JSON line in the log: what really arrived, and how.
 "use strict";
 const crypto = require("crypto");
 const fs = require("fs");
 const http2 = require("http2");
+const https = require("https");
 
-const [certificate, privateKey, , , logFile, address] = process.argv.slice(2);
+const [only, certificate, privateKey, , , logFile, address] = process.argv.slice(2);
 
 const connections = new WeakMap();
 let lastConnection = 0;
@@ -95,8 +96,9 @@ const answers = {
   go: (request, response, name) => (go(name), response.end("gone\n")),
 };
 
-const server = http2.createSecureServer({ cert: fs.readFileSync(certificate), key: fs.readFileSync(privateKey),
-  allowHTTP1: true }, (request, response) => {
+const create = only === "http/1.1" ? https.createServer : http2.createSecureServer;
+const identity = { cert: fs.readFileSync(certificate), key: fs.readFileSync(privateKey) };
+const server = create({ ...identity, allowHTTP1: true }, (request, response) => {
   log(request);
   const [, what, argument] = request.url.split(/[/?]/);
   if (Object.hasOwn(answers, what)) return answers[what](request, response, argument);

@@ -8,7 +8,10 @@ namespace sallyport::test {
 
 class Http2Origin : public StandIn {
 public:
-    Http2Origin() : StandIn(std::vector<std::string>{"node", SALLYPORT_SOURCE_DIR "/tests/clients/http2_origin.js"}) {}
+    enum Versions { both, only_http1 };
+    explicit Http2Origin(Versions versions = both)
+        : StandIn(std::vector<std::string>{"node", SALLYPORT_SOURCE_DIR "/tests/clients/http2_origin.js",
+                                           versions == both ? "both" : "http/1.1"}) {}
 };
 
 }  // namespace sallyport::test
