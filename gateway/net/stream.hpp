@@ -61,6 +61,7 @@ public:
     /// Ends what waits now and whatever would wait later, until resume().
     void abort();
     void resume() { aborted_ = false; }
+    bool aborted() const { return aborted_; }
 
     /// Whether an idle connection can still be used: nothing waits to be read, the peer has not closed.
     bool is_idle_and_open();
