@@ -14,8 +14,9 @@ using namespace sallyport::test;
 namespace {
 
 // Its own sandbox is off: it wants namespaces, which not every machine gives within another's.
-constexpr const char* kBrowser = "chromium --headless=new --no-sandbox --disable-gpu --no-first-run --dump-dom "
-                                 "--user-data-dir=profile --timeout=30000 https://www.example.test/page/one";
+constexpr const char* kBrowser =
+    "chromium --headless=new --no-sandbox --disable-gpu --no-first-run --dump-dom "
+    "--user-data-dir=profile --timeout=30000 https://www.example.test/page/one";
 
 std::string policy(const StandIn& origin) {
     return "[[allow]]\nhost = \"www.example.test\"\npath = [\"/page/**\", \"/part/**\", \"/echo/**\", \"/events/**\", "
@@ -64,7 +65,8 @@ TEST_CASE("browser: a page with 50 parts over one connection of HTTP/2, events a
         CHECK(versions == std::set<std::string>{"2.0"});
         CHECK(connections.size() <= 2);
         CHECK(sandbox.audited({{"decision", "allow"}, {"status", 200}}) == requests.size());
-        CHECK_FALSE(std::filesystem::exists("/etc/chromium/policies/managed/sallyport-ca.json"));  // only in the sandbox
+        CHECK_FALSE(
+            std::filesystem::exists("/etc/chromium/policies/managed/sallyport-ca.json"));  // only in the sandbox
         CHECK(sandbox.audited({{"decision", "deny"}, {"path", "/refused"}, {"status", 403}}) == 1);
     }
 }

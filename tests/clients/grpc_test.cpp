@@ -23,7 +23,14 @@ const std::string kClient = "/tests/clients/languages/grpc.js";
 const std::string kServer = "/tests/clients/grpc_origin.js";
 
 // As grpc::StatusCode has them.
-enum Code { ok = 0, cancelled = 1, deadline_exceeded = 4, permission_denied = 7, failed_precondition = 9, unimplemented = 12 };
+enum Code {
+    ok = 0,
+    cancelled = 1,
+    deadline_exceeded = 4,
+    permission_denied = 7,
+    failed_precondition = 9,
+    unimplemented = 12
+};
 
 std::string policy(const StandIn& origin) {
     return "[[allow]]\nhost = \"api.example.test\"\nmethod = \"POST\"\npath = \"/test.Calls/**\"\n"

@@ -1,6 +1,6 @@
 #pragma once
-// An origin that speaks HTTP/2 and HTTP/1.1 (tests/clients/http2_origin.js). Its requests also have the version in which
-// they came, and the number of the stream.
+// An origin that speaks HTTP/2 and HTTP/1.1 (tests/clients/http2_origin.js). Its requests also have the version in
+// which they came, and the number of the stream.
 
 #include "tests/support/stand_in.hpp"
 
