@@ -1,10 +1,11 @@
 // A gRPC server, of the library that @grpc/grpc-js is. Messages are JSON: it is the calls that are tried.
 //
-// Arguments: where the library is; the others as those of stand_in.py, without regard for the API key and the
+// Arguments: where the library is; after how many milliseconds a client is told to come by another connection, 0 for
+// never; the others as those of stand_in.py, without regard for the API key and the
 // repositories. Prints its port. Each call is a JSON line in the log, and so is the end of one that was cancelled.
 "use strict";
 const fs = require("fs");
-const [modules, certificate, privateKey, , , logFile, address] = process.argv.slice(2);
+const [modules, age, certificate, privateKey, , , logFile, address] = process.argv.slice(2);
 const grpc = require(modules + "/@grpc/grpc-js");
 
 const json = { requestSerialize: value => Buffer.from(JSON.stringify(value)), requestDeserialize: JSON.parse,
@@ -63,7 +64,8 @@ const calls = {
   },
 };
 
-const server = new grpc.Server({ "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 });
+const server = new grpc.Server({ "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1,
+  ...(age === "0" ? {} : { "grpc.max_connection_age_ms": Number(age) }) });
 server.addService({ Say: method("Say", false, false), Count: method("Count", false, true),
   Add: method("Add", true, false), Chat: method("Chat", true, true), Fail: method("Fail", false, false),
   Hang: method("Hang", false, false), Forbidden: method("Forbidden", false, false) }, calls);

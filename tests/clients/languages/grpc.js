@@ -1,4 +1,4 @@
-// The calls of grpc_test.cpp. Argument: where the library is. Prints a line of JSON for each.
+// The calls of grpc_test.cpp. Arguments: where the library is; which calls, instead of all. Prints a line of JSON for each.
 "use strict";
 const grpc = require(process.argv[2] + "/@grpc/grpc-js");
 
@@ -70,8 +70,21 @@ const calls = {
   },
   forbidden: () => unary("Forbidden", {}).done,
 };
+const further = {
+  async patient() {  // four at a time, until the server has closed some connections
+    const statuses = {}, end = Date.now() + 2000;
+    await Promise.all(Array.from({ length: 4 }, async () => {
+      while (Date.now() < end) {
+        const { code, details } = await unary("Say", { text: "again" }).done;
+        statuses[code + " " + details] = (statuses[code + " " + details] ?? 0) + 1;
+      }
+    }));
+    return statuses;
+  },
+};
 
 (async () => {
-  for (const [name, call] of Object.entries(calls)) console.log(to({ [name]: await call() }));
+  const chosen = process.argv[3] ? { [process.argv[3]]: further[process.argv[3]] } : calls;
+  for (const [name, call] of Object.entries(chosen)) console.log(to({ [name]: await call() }));
   client.close();
 })();
