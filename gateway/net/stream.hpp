@@ -49,6 +49,10 @@ public:
     Task<void> wait_readable();
     /// The same, for at most `time`: false when it passed.
     Task<bool> wait_readable_for(Clock::duration time);
+    /// For who moves bytes past read_some and write: when `is_raw`, they stand in the socket as they will be read.
+    bool is_raw() const { return !ssl_ && replayed_ == replay_.size(); }
+    Task<void> wait_writable();
+    Task<void> let_others_run();
     Task<void> write(std::string_view bytes);
     /// One write of a head and the beginning of a body, without joining them first where the socket is plain.
     Task<void> write(std::string_view first, std::string_view second);
@@ -80,7 +84,6 @@ private:
     Result<std::size_t> read_socket(std::span<char> into, Waits&);
     Result<std::size_t> read_tls(std::span<char> into, Waits&);
     Task<void> wait_for(Socket::wait_type);
-    Task<void> let_others_run();
     Result<Socket::wait_type> ssl_wants(int result, const char* what);
     static const BIO_METHOD* bio_method();
     static int bio_read(BIO*, char*, int);

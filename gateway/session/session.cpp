@@ -123,9 +123,9 @@ awaitable<void> Session::serve_tls() {
         co_return co_await serve_stream(destination, "tls");
     // Also a name that nothing allows is intercepted: so its refusal can be read.
     ConnectionFacts facts{true, name, dialled_.port, false};
-    const bool offered = std::ranges::find(hello->alpn, "h2") != hello->alpn.end();
-    bool http2 = false;
-    if (offered) http2 = co_await origin_may_speak_http2(facts);
+    const auto offers = [hello](std::string_view version) { return std::ranges::count(hello->alpn, version) > 0; };
+    bool http2 = offers("h2");
+    if (http2 && offers("http/1.1")) http2 = co_await origin_may_speak_http2(facts);
     if (const auto done = co_await intercept(name, http2); !done) co_return refuse("tls", name, done.error().detail);
     facts.http2 = http2;
     co_await serve_http(std::move(facts));
