@@ -102,12 +102,13 @@ std::string source(const std::string& file) {
 }
 
 /// The gateway speaks HTTP/2 to an origin that can, to the client what both of them can.
-void try_client(const Client& client, Http2Origin::Versions versions, User user, const std::string& built) {
+void try_client(const Client& client, Http2Origin::Versions versions, User user, const std::string& built,
+                const std::string& settings = {}) {
     CAPTURE(client.what);
     const Http2Origin origin(versions);
     const Sandbox sandbox(user, policy(origin), &origin);
     if (!client.file.empty()) sandbox.write(client.file, source(client.file));
-    const auto ran = sandbox.run(client.file.empty() ? built + "/" + client.command : client.command);
+    const auto ran = sandbox.run(settings + (client.file.empty() ? built + "/" : "") + client.command);
     CAPTURE(ran.shown());
     CHECK(ran.exited_with(0));
     check_output(versions == Http2Origin::both ? client.version : client.version1, ran.out);
@@ -115,6 +116,8 @@ void try_client(const Client& client, Http2Origin::Versions versions, User user,
     const auto requests = origin.requests();
     check_requests(versions == Http2Origin::both ? "2.0" : "1.1", requests);
     CHECK(sandbox.audited({{"decision", "allow"}, {"status", 200}}) == requests.size());
+    const auto tunnelled = sandbox.audited({{"decision", "allow"}, {"original_dst", "127.0.0.1:15080"}});
+    CHECK(tunnelled == (settings.empty() ? 0 : requests.size()));
     CHECK(sandbox.audited({{"decision", "deny"}}) == 1);
     CHECK(sandbox.audited({{"decision", "deny"}, {"path", "/refused"}, {"status", 403}}) == 1);
 }
@@ -134,4 +137,13 @@ TEST_CASE("languages: where the origin speaks only HTTP/1.1, so does every clien
     for (const auto& client : kClients)
         if (!client.version1.empty() && !(client.file.empty() && built.empty()))
             try_client(client, Http2Origin::only_http1, sandbox_users().front(), built);
+}
+
+TEST_CASE("languages: the same through a tunnel of the explicit proxy") {
+    const auto built = installed("build-test-clients");
+    if (built.empty()) return;
+    for (const auto& client : kClients)
+        if (client.what == "Go net/http" || client.what == "Python httpx" || client.what == "Rust reqwest")
+            try_client(client, Http2Origin::both, sandbox_users().front(), built,
+                       "HTTPS_PROXY=http://127.0.0.1:15080 ");
 }
