@@ -40,7 +40,6 @@ private:
     void look_after_idleness(net::Lifeline&);
 
     Http2Session session_;
-    const Http2Session::Role role_;
     std::chrono::seconds idle_{};
     bool was_idle_ = false;
     bool ended_ = false;
