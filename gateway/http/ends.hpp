@@ -48,6 +48,8 @@ public:
     virtual void start(wire::ResponseHead&) = 0;
     /// What is left of the request will not be read: the response that follows says so where it must.
     virtual void abandon_request() = 0;
+    /// Whether cut(REFUSED_STREAM) tells the client that nobody has acted on its request and that it may send it again.
+    virtual bool knows_refused_streams() const = 0;
     /// The response ends here and is not whole; the client must not take it for that. `code`: RFC 9113, section 7.
     virtual void cut(std::uint32_t code) = 0;
     /// Ends when the client is gone.
@@ -64,7 +66,8 @@ public:
     /// The request was surely not acted on, or the connection was an old one that has gone without a byte: after such a
     /// failure it may be sent again.
     virtual bool untouched() const = 0;
-    /// With what code the origin reset the stream (RFC 9113, section 7), if it did.
+    /// With what code the origin reset the stream (RFC 9113, section 7), if it did; REFUSED_STREAM also for what it was
+    /// not asked at all.
     virtual std::optional<std::uint32_t> reset_code() const = 0;
     /// What kind of address the origin has ("a private address"), if not a public one.
     virtual const std::optional<std::string>& private_address() const = 0;

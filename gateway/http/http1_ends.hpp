@@ -46,6 +46,7 @@ public:
 
     net::Task<void> send_interim(wire::ResponseHead&) override;
     void start(wire::ResponseHead&) override;
+    bool knows_refused_streams() const override { return false; }
     void cut(std::uint32_t) override { stream_.reset(); }
     void switch_protocols() override;
     net::Lifeline& lifeline() override { return stream_.lifeline(); }

@@ -55,6 +55,7 @@ public:
     net::Task<void> send_interim(wire::ResponseHead&) override;
     void start(wire::ResponseHead&) override;
     void abandon_request() override {}
+    bool knows_refused_streams() const override { return true; }
     void cut(std::uint32_t code) override;
     net::Lifeline& lifeline() override { return lifeline_; }
 

@@ -135,6 +135,7 @@ struct Http2Session::Callbacks {
         if (!(stream->in_ended && stream->out_sent)) {
             stream->failure = Error{ErrorKind::io, std::string("the stream was reset (") + nghttp2_http2_strerror(code) + ")"};
             stream->untouched = code == NGHTTP2_REFUSED_STREAM;
+            if (stream->untouched) stream->reset_code = code;
         }
         stream->closed = true;
         notify(*stream);

@@ -301,6 +301,27 @@ TEST_CASE("refusal page: every status that the gate uses has its phrase") {
     }
 }
 
+TEST_CASE("refusal page: a gRPC client gets it as the status of its call, a gRPC-Web client does not") {
+    const Refusal refusal{403, {"api.test", 443}, "POST", "/p.S/M", "100 % no\r\n", "f:1", "", ""};
+    const auto page = grpc_refusal(refusal, true);
+    CHECK(page.head.status == 200);
+    CHECK(page.body.empty());
+    CHECK(wire::find(page.head.fields, "grpc-status") == "7");
+    const std::string message(wire::find(page.head.fields, "grpc-message").value_or(""));
+    CHECK(message.find("POST https://api.test/p.S/M%0A") != std::string::npos);
+    CHECK(message.find("100 %25 no\\x0d\\x0a%0A") != std::string::npos);
+    for (const char c : message) CHECK((c >= 0x20 && c < 0x7f));
+    Refusal failed = refusal;
+    failed.status = 502;
+    CHECK(wire::find(grpc_refusal(failed, true).head.fields, "grpc-status") == "14");
+
+    CHECK(is_grpc({{"content-type", "application/grpc"}}));
+    CHECK(is_grpc({{"content-type", "application/grpc+proto"}}));
+    CHECK_FALSE(is_grpc({{"content-type", "application/grpc-web"}}));
+    CHECK_FALSE(is_grpc({{"content-type", "application/json"}}));
+    CHECK_FALSE(is_grpc({}));
+}
+
 TEST_CASE("gate: a permit is judged again under other rules, as what it was given for") {
     const auto under = [](const std::string& toml, const std::string& request, const ConnectionFacts& facts = kTls) {
         const auto passed = judged(request, facts);
