@@ -1,6 +1,6 @@
 #pragma once
-// The origin of the client tests (tests/clients/stand_in.py): HTTPS, under a CA that nobody trusts unless
-// told to. It is the only part of those tests that is not the real thing.
+// The origin of the client tests (tests/clients/stand_in.py, or another program like it): HTTPS, under a CA that nobody
+// trusts unless told to. It is the only part of those tests that is not the real thing.
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -30,6 +30,8 @@ public:
     static constexpr const char* kKey = "sk-real-b1946ac92492d2347c6235b4d2611184";
 
     explicit StandIn(std::string address = "127.0.0.1");
+    /// Of a program of its own, which takes the arguments of stand_in.py after these.
+    explicit StandIn(std::vector<std::string> program, std::string address = "127.0.0.1");
 
     /// The policy's lines that make it the origin of `host`.
     std::string route(const std::string& host) const;
@@ -41,7 +43,7 @@ public:
     std::filesystem::path repositories() const { return directory_.path() / "repositories"; }
 
 private:
-    std::vector<std::string> command() const;
+    std::vector<std::string> command(std::vector<std::string> program) const;
 
     std::string address_;
     TempDirectory directory_;
