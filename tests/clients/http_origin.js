@@ -99,9 +99,9 @@ const answers = {
       response.writeHead(304, { ...about, "content-length": 1000 });
       return response.end();
     }
-    const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
+    const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
     if (!range) return reply(response, kThousand, about);
-    const [first, last] = [Number(range[1]), Math.min(Number(range[2]), 999)];
+    const [first, last] = [Number(range[1]), Math.min(Number(range[2] || 999), 999)];
     if (first > last) {
       response.writeHead(416, { "content-range": "bytes */1000", "content-length": 0 });
       return response.end();

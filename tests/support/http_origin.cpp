@@ -5,7 +5,8 @@
 
 namespace sallyport::test {
 
-HttpOrigin::HttpOrigin() : StandIn({"node", SALLYPORT_SOURCE_DIR "/tests/clients/http_origin.js"}) {}
+HttpOrigin::HttpOrigin()
+    : StandIn(std::vector<std::string>{"node", SALLYPORT_SOURCE_DIR "/tests/clients/http_origin.js"}) {}
 
 std::string HttpOrigin::address_of(Speaks speaks) const {
     std::istringstream ports(port());
