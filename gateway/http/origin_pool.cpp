@@ -8,7 +8,7 @@ std::string OriginKey::text() const {
     return (tls ? "https://" : "http://") + host + ":" + std::to_string(port) + (private_addresses ? " private" : "");
 }
 
-std::unique_ptr<OriginConnection> OriginPool::take_idle(const std::string& key) {
+std::unique_ptr<Http1Connection> OriginPool::take_idle(const std::string& key) {
     drop_old();
     // The youngest first: the likeliest to be alive.
     for (auto it = idle_.end(); it != idle_.begin();) {
@@ -26,24 +26,34 @@ void OriginPool::drop_old() {
     while (!idle_.empty() && idle_.front().since < limit) idle_.pop_front();
 }
 
-void OriginPool::give_back(const OriginKey& key, std::unique_ptr<OriginConnection> connection) {
+void OriginPool::keep(std::string key, std::unique_ptr<Http1Connection> connection) {
     connection->stream.set_lifeline(nullptr);
     connection->reused = true;
     drop_old();
     if (idle_.size() >= kMaxIdle) idle_.pop_front();
-    idle_.push_back({key.text(), std::move(connection), net::Clock::now()});
+    idle_.push_back({std::move(key), std::move(connection), net::Clock::now()});
 }
 
-net::Task<std::unique_ptr<OriginConnection>> OriginPool::acquire(OriginKey key, net::Lifeline& lifeline, bool fresh) {
-    if (!fresh) {
-        if (auto idle = take_idle(key.text())) {
-            idle->stream.set_lifeline(&lifeline);
-            co_return idle;
-        }
+net::Task<std::unique_ptr<OriginEnd>> OriginPool::acquire(OriginKey key, net::Lifeline& lifeline, bool fresh) {
+    std::unique_ptr<Http1Connection> connection;
+    if (!fresh) connection = take_idle(key.text());
+    if (connection) {
+        connection->stream.set_lifeline(&lifeline);
+    } else {
+        auto made = co_await connect(key, lifeline);
+        if (!made) co_return made.error();
+        connection = std::move(*made);
     }
+    auto keep_it = [this, text = key.text()](auto it) { keep(text, std::move(it)); };
+    std::unique_ptr<OriginEnd> end = std::make_unique<Http1OriginEnd>(std::move(connection), std::move(keep_it));
+    co_return end;
+}
+
+net::Task<std::unique_ptr<Http1Connection>> OriginPool::connect(const OriginKey& key, net::Lifeline& lifeline) {
     auto socket = co_await dialler_.dial(lifeline, key.host, key.port, key.private_addresses);
     if (!socket) co_return socket.error();
-    auto connection = std::make_unique<OriginConnection>(std::move(*socket), lifeline);
+    auto connection = std::make_unique<Http1Connection>(std::move(*socket), lifeline);
+    connection->private_address = net::private_peer(connection->stream.socket());
     if (key.tls) {
         auto ssl = tls_.make_ssl(key.host, key.port);
         if (!ssl) co_return ssl.error();

@@ -8,9 +8,8 @@
 #include <string>
 #include <unordered_map>
 
-#include "gateway/http/http1_reader.hpp"
+#include "gateway/http/http1_ends.hpp"
 #include "gateway/net/dialler.hpp"
-#include "gateway/net/stream.hpp"
 #include "gateway/tls/client_context.hpp"
 
 namespace sallyport::http {
@@ -25,14 +24,6 @@ struct OriginKey {
     std::string text() const;
 };
 
-struct OriginConnection {
-    OriginConnection(net::Socket socket, net::Lifeline& lifeline) : stream(std::move(socket), lifeline), reader(stream) {}
-
-    net::Stream stream;
-    Http1Reader<false> reader;
-    bool reused = false;
-};
-
 class OriginPool {
 public:
     static constexpr std::size_t kMaxIdle = 256;
@@ -40,20 +31,20 @@ public:
 
     OriginPool(net::Dialler& dialler, const tls::ClientContext& tls) : dialler_(dialler), tls_(tls) {}
 
-    /// An idle connection, or a new one; never an idle one when `fresh`. It belongs to the lifeline's session until
-    /// it is given back. Errors are sentences for the person behind the client.
-    net::Task<std::unique_ptr<OriginConnection>> acquire(OriginKey, net::Lifeline&, bool fresh);
-    /// Keeps it for the next request. Only after an exchange that left it reusable.
-    void give_back(const OriginKey&, std::unique_ptr<OriginConnection>);
+    /// For one exchange, over an idle connection or a new one; never an idle one when `fresh`. Errors are sentences for
+    /// the person behind the client.
+    net::Task<std::unique_ptr<OriginEnd>> acquire(OriginKey, net::Lifeline&, bool fresh);
 
 private:
     struct Idle {
         std::string key;
-        std::unique_ptr<OriginConnection> connection;
+        std::unique_ptr<Http1Connection> connection;
         net::Clock::time_point since;
     };
 
-    std::unique_ptr<OriginConnection> take_idle(const std::string& key);
+    std::unique_ptr<Http1Connection> take_idle(const std::string& key);
+    net::Task<std::unique_ptr<Http1Connection>> connect(const OriginKey&, net::Lifeline&);
+    void keep(std::string key, std::unique_ptr<Http1Connection>);
     void drop_old();
 
     net::Dialler& dialler_;

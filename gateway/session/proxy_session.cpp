@@ -3,7 +3,7 @@
 #include "gateway/net/original_dst.hpp"
 #include "gateway/policy/decide.hpp"
 #include "gateway/session/authority.hpp"
-#include "gateway/session/http_service.hpp"
+#include "gateway/session/http1_service.hpp"
 #include "gateway/session/session.hpp"
 
 namespace sallyport::session {
@@ -20,7 +20,7 @@ public:
           client_(client),
           from_(from),
           port_(port),
-          http_(gateway, client, own_facts(), from, port) {}
+          http_(gateway, client, own_facts(), {from, port}) {}
 
     awaitable<void> run() {
         auto idle = gateway_.limits.hello;
@@ -94,7 +94,7 @@ private:
     net::Stream& client_;
     const ClientAddr from_;
     const OriginalDst port_;  ///< where the client dialled the proxy
-    HttpService http_;
+    Http1Service http_;
 };
 
 }  // namespace

@@ -3,7 +3,7 @@
 // HTTP/1.1 request (RFC 9110, section 9.3.6; RFC 9112, section 3.2).
 //
 //   CONNECT host:port -> 200 -> Session, as if the client had dialled host:port
-//   GET http://host/  -> HttpService, each request for a host of its own
+//   GET http://host/  -> Http1Service, each request for a host of its own
 //
 // It grants nothing that a redirected connection would not get.
 

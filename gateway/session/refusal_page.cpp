@@ -76,16 +76,17 @@ std::string json_body(const Refusal& refusal, bool tls) {
 
 }  // namespace
 
-std::string refusal_response(const Refusal& refusal, const RefusalStyle& style) {
-    const std::string body = style.json ? json_body(refusal, style.tls) : text_body(refusal, style.tls);
-    std::string out = fmt::format(
-        "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
-        "X-Sallyport: {}\r\n{}\r\n",
-        refusal.status, reason_phrase(refusal.status),
-        style.json ? "application/json" : "text/plain; charset=utf-8", body.size(),
-        refusal.status < 500 ? "refused" : "failed", style.close ? "Connection: close\r\n" : "");
-    if (style.with_body) out += body;
-    return out;
+RefusalPage refusal_page(const Refusal& refusal, bool json, bool tls) {
+    RefusalPage page;
+    page.body = json ? json_body(refusal, tls) : text_body(refusal, tls);
+    page.head.status = refusal.status;
+    page.head.reason = reason_phrase(refusal.status);
+    page.head.fields = {{"Content-Type", json ? "application/json" : "text/plain; charset=utf-8"},
+                        {"Content-Length", std::to_string(page.body.size())},
+                        {"Cache-Control", "no-store"},
+                        {"X-Sallyport", refusal.status < 500 ? "refused" : "failed"}};
+    page.head.body = {wire::Framing::length, page.body.size()};
+    return page;
 }
 
 bool accepts_json(const wire::Fields& fields) {

@@ -8,16 +8,13 @@
 
 namespace sallyport::session {
 
-/// A whole HTTP/1.1 response: text, or JSON where the client accepts that. It quotes nothing of the request but
-/// method, host and path, with everything outside printable ASCII escaped. `close` adds Connection: close.
-/// `with_body` is false in answer to HEAD.
-struct RefusalStyle {
-    bool json = false;
-    bool close = false;
-    bool with_body = true;
-    bool tls = true;
+/// A response: text, or JSON where the client accepts that. It quotes nothing of the request but method, host and path,
+/// with everything outside printable ASCII escaped. `tls`: the request's.
+struct RefusalPage {
+    wire::ResponseHead head;
+    std::string body;
 };
-std::string refusal_response(const Refusal&, const RefusalStyle&);
+RefusalPage refusal_page(const Refusal&, bool json, bool tls);
 
 /// True when the Accept field prefers JSON: application/json or any +json type, and no text/html.
 bool accepts_json(const wire::Fields&);

@@ -5,7 +5,7 @@
 #include "gateway/net/original_dst.hpp"
 #include "gateway/net/relay.hpp"
 #include "gateway/policy/decide.hpp"
-#include "gateway/session/http_service.hpp"
+#include "gateway/session/http1_service.hpp"
 
 namespace sallyport::session {
 namespace {
@@ -135,7 +135,7 @@ Task<void> Session::intercept(const std::string& name) {
 }
 
 awaitable<void> Session::serve_http(bool tls, std::string name) {
-    HttpService service(gateway_, client_, {tls, std::move(name), dialled_.port}, client_address_, original_);
+    Http1Service service(gateway_, client_, {tls, std::move(name), dialled_.port}, {client_address_, original_});
     co_await service.run();
 }
 

@@ -3,7 +3,7 @@
 // of a tunnel through the explicit proxy makes no difference here.
 //
 //   destination -> first bytes -> tls | http | other, name -> decide
-//     -> refuse | pass through | intercept -> each request: HttpService
+//     -> refuse | pass through | intercept -> each request: Http1Service
 //
 // The client's lifeline ends it. Nothing is dialled before a decision.
 

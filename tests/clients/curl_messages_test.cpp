@@ -6,8 +6,8 @@
 #include <sstream>
 #include <string>
 
-#include "tests/support/http_origin.hpp"
 #include "tests/support/sandbox.hpp"
+#include "tests/support/transfer_origin.hpp"
 
 using namespace sallyport::test;
 using nlohmann::json;
@@ -62,7 +62,7 @@ bool has_field(const json& fields, const std::string& name, const std::string& v
 /// Tries `situation` for each pair, with a sandbox that may reach an origin that speaks its protocol.
 template <class Situation>
 void for_each_pair(Situation situation) {
-    const HttpOrigin origin;
+    const TransferOrigin origin;
     for (const auto& pair : kPairs)
         for (const auto user : one_sandbox_user()) {
             CAPTURE(pair.what);
@@ -74,7 +74,7 @@ void for_each_pair(Situation situation) {
 }  // namespace
 
 TEST_CASE("curl messages: every verb, also those that few know, arrives as it was meant") {
-    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const HttpOrigin& origin) {
+    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const TransferOrigin& origin) {
         const std::string verbs[] = {"GET",     "POST",     "PUT",        "PATCH",  "DELETE",
                                      "OPTIONS", "PROPFIND", "MKCALENDAR", "REPORT", "PURGE"};
         std::string script;
@@ -103,7 +103,7 @@ TEST_CASE("curl messages: every verb, also those that few know, arrives as it wa
 }
 
 TEST_CASE("curl messages: a verb that no rule allows is refused, whatever it is called") {
-    const HttpOrigin origin;
+    const TransferOrigin origin;
     for (const auto& pair : kPairs)
         for (const auto user : one_sandbox_user()) {
             CAPTURE(pair.what);
@@ -122,7 +122,7 @@ TEST_CASE("curl messages: a verb that no rule allows is refused, whatever it is 
 }
 
 TEST_CASE("curl messages: --resolve and --connect-to, HTTP/1.0, and uploads of unknown length") {
-    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const HttpOrigin& origin) {
+    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const TransferOrigin& origin) {
         const std::string port = pair.url.starts_with("https") ? "443" : "80";
         const auto before = origin.requests().size();
         const auto ran = sandbox.run(pair.curl + "--resolve api.example.test:" + port + ":203.0.113.7 " + pair.url +
@@ -144,7 +144,7 @@ TEST_CASE("curl messages: --resolve and --connect-to, HTTP/1.0, and uploads of u
 }
 
 TEST_CASE("curl messages: a client that expects 100 gets the origin's own, or its refusal before the body is sent") {
-    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const HttpOrigin& origin) {
+    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const TransferOrigin& origin) {
         // Long enough that sending it unasked would be no accident, and that curl would wait.
         const auto upload = pair.curl + "-D - --expect100-timeout 60 -H 'Expect: 100-continue' -T body " + pair.url;
         const auto before = origin.requests().size();
@@ -170,7 +170,7 @@ TEST_CASE("curl messages: a client that expects 100 gets the origin's own, or it
 }
 
 TEST_CASE("curl messages: parts, what was not modified, and compressed bodies are as the origin has them") {
-    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const HttpOrigin&) {
+    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const TransferOrigin&) {
         const auto get = pair.curl + "-w ' %{http_code} %{size_download}\\n' " + pair.url + "/thousand ";
         const auto ran = sandbox.run(
             get + "-r 10-29 && " + get + "-o none -r 1000-1999 && " + get + "-H 'If-None-Match: \"v1\"' && " + get +
@@ -186,7 +186,7 @@ TEST_CASE("curl messages: parts, what was not modified, and compressed bodies ar
 }
 
 TEST_CASE("curl messages: fields keep their order, several Set-Cookie stay several, and 64 KB of them pass both ways") {
-    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const HttpOrigin&) {
+    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const TransferOrigin&) {
         const auto ran = sandbox.run("for i in $(seq 64); do printf 'x-field-%d: %01000d\\n' $i $i; done >fields; " +
                                      pair.curl + "-H 'X-ODD-Case: One' -H 'x-odd-case: two' -H @fields -b 'a=1; b=2' " +
                                      pair.url + "/echo && " + pair.curl + "-D - " + pair.url + "/cookies && " +
@@ -214,7 +214,7 @@ TEST_CASE("curl messages: fields keep their order, several Set-Cookie stay sever
 }
 
 TEST_CASE("curl messages: trailers follow the body") {
-    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const HttpOrigin&) {
+    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const TransferOrigin&) {
         const auto ran = sandbox.run(pair.curl + "-D head -o body " + pair.url + "/trailers && cat body head && " +
                                      pair.curl + "--raw " + pair.url + "/trailers");
         CAPTURE(ran.shown());
@@ -227,7 +227,7 @@ TEST_CASE("curl messages: trailers follow the body") {
 }
 
 TEST_CASE("curl messages: many transfers at once, up and down, all arrive whole") {
-    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const HttpOrigin&) {
+    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const TransferOrigin&) {
         const auto ran = sandbox.run("head -c 1000000 /dev/zero >body; " + pair.curl + "-Z --parallel-immediate " +
                                      pair.url + "/bytes/300000/[1-40] -o 'got#1' && cat got* | wc -c; " + pair.curl +
                                      "-Z --parallel-immediate -T body " + pair.url + "/echo/[1-20]");

@@ -8,8 +8,8 @@
 #include <string>
 #include <thread>
 
-#include "tests/support/http_origin.hpp"
 #include "tests/support/sandbox.hpp"
+#include "tests/support/transfer_origin.hpp"
 
 using namespace sallyport::test;
 
@@ -43,7 +43,7 @@ template <class Situation>
 void for_each_pair(Situation situation) {
     for (const auto& pair : kPairs)
         for (const auto user : one_sandbox_user()) {
-            const HttpOrigin origin;
+            const TransferOrigin origin;
             CAPTURE(pair.what);
             Sandbox sandbox(user, origin.serves("api.example.test", pair.origin), &origin);
             sandbox.options.limit = std::chrono::minutes(3);
@@ -87,7 +87,7 @@ void wait_for_rest(pid_t process) {
 
 /// Starts `script`, which says "/move/ready/1", waits for "/moved/begin/1", moves the transfer named "body" without
 /// taking all of it until "/move/body-go/1", and waits for "/moved/end/1".
-void measure(const Pair& pair, const Sandbox& sandbox, const HttpOrigin& origin, const std::string& what,
+void measure(const Pair& pair, const Sandbox& sandbox, const TransferOrigin& origin, const std::string& what,
              const std::string& script, std::uint64_t size) {
     const auto ask = pair.curl + pair.url;
     Program gateway(sandbox.command_line({"sh", "-c",
@@ -119,7 +119,7 @@ void measure(const Pair& pair, const Sandbox& sandbox, const HttpOrigin& origin,
 }  // namespace
 
 TEST_CASE("endurance: an origin that waits until its event was read gets on") {
-    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const HttpOrigin&) {
+    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const TransferOrigin&) {
         const auto ran = sandbox.run(pair.curl + "-m 60 -N " + pair.url +
                                      "/events/read/10 | while read -r line; do case $line in data*) echo \"$line\"; " +
                                      pair.curl + pair.url + "/move/read/1;; esac; done");
@@ -131,7 +131,7 @@ TEST_CASE("endurance: an origin that waits until its event was read gets on") {
 }
 
 TEST_CASE("endurance: of an upload whose end is not known each part arrives before the next is made") {
-    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const HttpOrigin&) {
+    for_each_pair([](const Pair& pair, const Sandbox& sandbox, const TransferOrigin&) {
         const auto ran = sandbox.run("for i in $(seq 10); do printf 'a part\\n'; " + pair.curl + "-m 20 " + pair.url +
                                      "/moved/made/$((i * 7)) >&2 || kill 0; done | " + pair.curl + "-T - " + pair.url +
                                      "/sink/made");
@@ -145,7 +145,7 @@ TEST_CASE("endurance: of an upload whose end is not known each part arrives befo
 
 TEST_CASE("endurance: what a slow client does not read is not held") {
     const std::uint64_t size = 300 * kMegabyte;
-    for_each_pair([&](const Pair& pair, const Sandbox& sandbox, const HttpOrigin& origin) {
+    for_each_pair([&](const Pair& pair, const Sandbox& sandbox, const TransferOrigin& origin) {
         measure(pair, sandbox, origin, "slow client",
                 pair.curl + "-N " + pair.url + "/bytes/" + std::to_string(size) +
                     "/body | { head -c 1000000 | wc -c; " + pair.curl + pair.url +
@@ -156,7 +156,7 @@ TEST_CASE("endurance: what a slow client does not read is not held") {
 
 TEST_CASE("endurance: what a slow origin does not read is not held") {
     const std::uint64_t size = 300 * kMegabyte;
-    for_each_pair([&](const Pair& pair, const Sandbox& sandbox, const HttpOrigin& origin) {
+    for_each_pair([&](const Pair& pair, const Sandbox& sandbox, const TransferOrigin& origin) {
         measure(
             pair, sandbox, origin, "slow origin",
             "head -c " + std::to_string(size) + " /dev/zero | " + pair.curl + "-T - " + pair.url + "/sink/body/4000000",

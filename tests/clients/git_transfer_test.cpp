@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <string>
 
-#include "tests/support/http_origin.hpp"
 #include "tests/support/sandbox.hpp"
+#include "tests/support/transfer_origin.hpp"
 
 using namespace sallyport::test;
 using nlohmann::json;
@@ -33,7 +33,7 @@ const Pair kPairs[] = {
 };
 
 /// project.git, bare, which `script` fills from beside it.
-void make_repository(const HttpOrigin& origin, const std::string& script) {
+void make_repository(const TransferOrigin& origin, const std::string& script) {
     ShellOptions options;
     options.directory = origin.repositories();
     options.limit = std::chrono::minutes(3);
@@ -49,13 +49,13 @@ void make_repository(const HttpOrigin& origin, const std::string& script) {
     REQUIRE(made.exited_with(0));
 }
 
-Sandbox sandbox_for(const Pair& pair, User user, const HttpOrigin& origin) {
+Sandbox sandbox_for(const Pair& pair, User user, const TransferOrigin& origin) {
     auto environment = kNobody;
     environment.push_back("GIT_CONFIG_VALUE_0=" + pair.client);
     return Sandbox(user, origin.serves("git.example.test", pair.origin), &origin, environment);
 }
 
-std::size_t arrived(const HttpOrigin& origin, const std::string& path, const std::string& field,
+std::size_t arrived(const TransferOrigin& origin, const std::string& path, const std::string& field,
                     const std::string& value) {
     const auto requests = origin.requests();
     return static_cast<std::size_t>(std::count_if(requests.begin(), requests.end(), [&](const json& request) {
@@ -73,7 +73,7 @@ constexpr const char* kTenCommits =
 }  // namespace
 
 TEST_CASE("git: a shallow clone is deepened, and then made whole") {
-    const HttpOrigin origin;
+    const TransferOrigin origin;
     make_repository(origin, kTenCommits);
     for (const auto& pair : kPairs)
         for (const auto user : one_sandbox_user()) {
@@ -92,7 +92,7 @@ TEST_CASE("git: a shallow clone is deepened, and then made whole") {
 }
 
 TEST_CASE("git: a partial clone fetches what it lacks when it needs it") {
-    const HttpOrigin origin;
+    const TransferOrigin origin;
     make_repository(origin, kTenCommits);
     for (const auto& pair : kPairs)
         for (const auto user : one_sandbox_user()) {
@@ -114,7 +114,7 @@ TEST_CASE("git: a partial clone fetches what it lacks when it needs it") {
 }
 
 TEST_CASE("git: a request of many lines is compressed, and a push larger than the buffer has no length") {
-    const HttpOrigin origin;
+    const TransferOrigin origin;
     make_repository(origin, std::string(kTenCommits) +
                                 "; for i in $(seq 60); do git branch b$i; git commit -q --allow-empty -m $i; done; "
                                 "git push -q ../project.git --all");
@@ -145,7 +145,7 @@ TEST_CASE("git: a request of many lines is compressed, and a push larger than th
 }
 
 TEST_CASE("git: packs of hundreds of megabytes are cloned and pushed") {
-    const HttpOrigin origin;
+    const TransferOrigin origin;
     // 200 MB in one pack, put there without the detour by files.
     make_repository(
         origin,

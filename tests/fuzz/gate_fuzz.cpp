@@ -33,9 +33,9 @@ session::Rules load_rules() {
 }
 
 void check_refusal(const session::Refusal& refusal, bool json) {
-    const auto page = session::refusal_response(refusal, {.json = json});
-    for (const char c : page) require((c >= 0x20 && c < 0x7f) || c == '\n' || c == '\r');
-    require(page.find(kReal) == page.npos && page.find("\r\n\r\n") == page.rfind("\r\n\r\n"));
+    const auto page = session::refusal_page(refusal, json, true);
+    for (const char c : page.body) require((c >= 0x20 && c < 0x7f) || c == '\n');
+    require(page.body.find(kReal) == page.body.npos);
 }
 
 }  // namespace

@@ -85,7 +85,7 @@ WirePeer GatewayFixture::http_client(std::string name, std::uint16_t port) {
                     asio::io_context& io) -> asio::awaitable<void> {
         net::Lifeline lifeline(gateway.watchdog);
         net::Stream stream(net::Socket(io, asio::ip::tcp::v4(), fd), lifeline);
-        session::HttpService service(gateway, stream, std::move(facts), {}, {});
+        session::Http1Service service(gateway, stream, std::move(facts), {});
         co_await service.run();
     };
     asio::co_spawn(parts_->io,

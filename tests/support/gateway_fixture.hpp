@@ -8,7 +8,7 @@
 #include <string>
 #include <thread>
 
-#include "gateway/session/http_service.hpp"
+#include "gateway/session/http1_service.hpp"
 #include "tests/support/wire_peer.hpp"
 
 namespace sallyport::test {
@@ -18,7 +18,7 @@ public:
     explicit GatewayFixture(const std::string& policy_toml, session::TimeLimits limits = {});
     ~GatewayFixture();
 
-    /// The client's end of a plain connection that HttpService serves.
+    /// The client's end of a plain connection that Http1Service serves.
     WirePeer http_client(std::string name, std::uint16_t port);
     /// Returns how many requests that ended.
     std::size_t replace_policy(const std::string& toml);

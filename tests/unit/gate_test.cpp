@@ -227,30 +227,28 @@ TEST_CASE("refusal page: hostile bytes never appear raw, in text or JSON; the TO
     Refusal refusal{
         403, {"evil.test", 443}, "GET\x1b[2J", "/a\r\nSet-Cookie: x=1\"<script>\x80", "why\n\x07", "f:1", "", ""};
     refusal.suggestion = "[[allow]]\nhost   = \"evil.test\"\n";
-    const auto text = refusal_response(refusal, {});
-    const auto end_of_head = text.find("\r\n\r\n");
-    const auto body = text.substr(end_of_head + 4);
-    CHECK(text.find("Content-Length: " + std::to_string(body.size()) + "\r\n") < end_of_head);
+    const auto page = refusal_page(refusal, false, true);
+    const auto& body = page.body;
+    CHECK(page.head.status == 403);
+    CHECK(wire::find(page.head.fields, "Content-Length") == std::to_string(body.size()));
+    for (const auto& field : page.head.fields) CHECK(field.value.find('\n') == std::string::npos);
     for (const char c : body) CHECK(((c >= 0x20 && c < 0x7f) || c == '\n'));
     CHECK(body.find("\nSet-Cookie") == std::string::npos);
     CHECK(body.ends_with("\n" + refusal.suggestion));
 
-    const auto json = refusal_response(refusal, {.json = true, .close = true});
-    CHECK(json.find("Connection: close\r\n") != std::string::npos);
-    const auto parsed = nlohmann::json::parse(json.substr(json.find("\r\n\r\n") + 4));
+    const auto parsed = nlohmann::json::parse(refusal_page(refusal, true, true).body);
     CHECK(parsed["error"]["allow_with"] == refusal.suggestion);
     for (const char c : std::string(parsed["error"]["path"])) CHECK((c >= 0x20 && c < 0x7f));
-    CHECK(refusal_response(refusal, {.with_body = false}).ends_with("\r\n\r\n"));
 
     Refusal endless{403, {"evil.test", 443}, std::string(100'000, 'M'), std::string(100'000, '/'), {}, {}, {}, {}};
-    CHECK(refusal_response(endless, {}).size() < 4096);
+    CHECK(refusal_page(endless, false, true).body.size() < 4096);
 }
 
 TEST_CASE("refusal page: every status that the gate uses has its phrase") {
     for (const unsigned status : {400u, 405u, 408u, 417u, 421u, 431u, 501u, 502u, 503u, 504u}) {
         Refusal refusal;
         refusal.status = status;
-        CHECK(refusal_response(refusal, {}).find(" Forbidden\r\n") == std::string::npos);
+        CHECK(refusal_page(refusal, false, true).head.reason != "Forbidden");
     }
 }
 

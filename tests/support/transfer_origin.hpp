@@ -1,6 +1,6 @@
 #pragma once
-// The origin of the tests that are about messages and transfers (tests/clients/http_origin.js): HTTP/1.1 and HTTP/2,
-// with TLS and without.
+// The origin of the tests that are about messages and transfers (tests/clients/transfer_origin.js): HTTP/1.1 and
+// HTTP/2, with TLS and without.
 
 #include <cstdint>
 #include <string>
@@ -12,9 +12,9 @@ namespace sallyport::test {
 /// How an origin is spoken to; http2 is by prior knowledge.
 enum class Speaks { https1, https2, http1, http2 };
 
-class HttpOrigin : public StandIn {
+class TransferOrigin : public StandIn {
 public:
-    HttpOrigin();
+    TransferOrigin();
 
     /// The policy's lines that make it the origin of `host`, and allow all of it.
     std::string serves(const std::string& host, Speaks) const;

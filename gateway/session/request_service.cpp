@@ -1,6 +1,4 @@
-#include "gateway/session/http_service.hpp"
-
-#include <array>
+#include "gateway/session/request_service.hpp"
 
 #include "gateway/session/refusal_page.hpp"
 
@@ -16,57 +14,32 @@ bool is_idempotent(std::string_view method) {
 
 }  // namespace
 
-HttpService::HttpService(Gateway& gateway, net::Stream& client, ConnectionFacts facts, ClientAddr client_address,
-                         OriginalDst original)
-    : gateway_(gateway),
-      client_(client),
-      facts_(std::move(facts)),
-      client_address_(client_address),
-      original_(original),
-      reader_(client) {}
+RequestService::RequestService(Gateway& gateway, const RequestSource& source, const ConnectionFacts& facts,
+                               http::ClientEnd& client, net::Clock::time_point began)
+    : gateway_(gateway), source_(source), facts_(facts), client_(client), began_(began) {}
 
-awaitable<void> HttpService::run() {
-    for (bool more = true; more;) {
-        auto head = co_await next(gateway_.limits.keep_alive);
-        if (!head) co_return;
-        more = co_await serve(std::move(*head));
-    }
-}
-
-awaitable<std::optional<wire::RequestHead>> HttpService::next(std::chrono::seconds idle) {
-    auto& lifeline = client_.lifeline();
-    lifeline.expect_within(idle, "idle between requests");
-    if (const auto begins = co_await reader_.wait_message(); !begins) co_return std::nullopt;
-    request_began_ = net::Clock::now();
-    lifeline.expect_within(gateway_.limits.head, "the head of a request");
-    auto head = co_await reader_.read_head();
-    if (head) co_return std::move(*head);
-    co_await refuse_unreadable(head.error());
-    co_return std::nullopt;
-}
-
-awaitable<bool> HttpService::serve(wire::RequestHead head) {
-    const bool json = accepts_json(head.fields);
+awaitable<bool> RequestService::serve(wire::RequestHead head) {
     const std::string method = head.method;
     auto event = new_event();
     if (!gateway_.audit.healthy()) {
         Refusal refusal{503, {facts_.name, facts_.port}, method, {}, "the audit log cannot be written", {}, {}, {}};
-        co_return co_await refuse(std::move(refusal), json, head, std::move(event));
+        co_return co_await refuse(std::move(refusal), head, std::move(event));
     }
     auto verdict = judge(*gateway_.rules.current(), facts_, head);
     if (auto* refusal = std::get_if<Refusal>(&verdict))
-        co_return co_await refuse(std::move(*refusal), json, head, std::move(event));
+        co_return co_await refuse(std::move(*refusal), head, std::move(event));
 
     const auto& permit = std::get<Permit>(verdict);
-    const Passage passage(gateway_.rules, client_.lifeline(), [&permit](const Rules& rules) { return objection(rules, permit); });
+    auto& lifeline = client_.lifeline();
+    const Passage passage(gateway_.rules, lifeline, [&permit](const Rules& rules) { return objection(rules, permit); });
     auto outcome = co_await forward(permit, head);
     event.bytes = {outcome.request_bytes, outcome.response_bytes};
     note_audit_mode(permit, event);
     if (outcome.reached) event.secrets = permit.secrets;
     if (auto failed = failure(permit, method, outcome)) {
-        const bool went_out = outcome.reached && client_.lifeline().ended();   // before the policy changed
+        const bool went_out = outcome.reached && lifeline.ended();   // before the policy changed
         if (failed->status >= 500 || went_out) event.decision = audit::Decision::allow;   // the policy did
-        co_return co_await refuse(std::move(*failed), json, head, std::move(event));
+        co_return co_await refuse(std::move(*failed), head, std::move(event));
     }
     event.decision = audit::Decision::allow;
     event.rule = permit.rule;
@@ -78,14 +51,14 @@ awaitable<bool> HttpService::serve(wire::RequestHead head) {
     event.status = outcome.status;
     record(std::move(event));
     if (outcome.error)
-        client_.reset();   // the client must not take a cut response for a whole one
-    else if (!outcome.client_reusable)
-        co_await linger();
-    co_return outcome.client_reusable && !outcome.error;
+        client_.cut(outcome.reset_code);
+    else if (!outcome.whole)
+        client_.abandon_request();
+    co_return !outcome.error;
 }
 
-std::optional<Refusal> HttpService::failure(const Permit& permit, const std::string& method,
-                                            const http::ExchangeOutcome& outcome) {
+std::optional<Refusal> RequestService::failure(const Permit& permit, const std::string& method,
+                                               const http::ExchangeOutcome& outcome) {
     const auto& lifeline = client_.lifeline();
     if (!outcome.error || outcome.status != 0) return std::nullopt;
     if (lifeline.ended() && lifeline.reason().kind == ErrorKind::refused)
@@ -104,7 +77,7 @@ std::optional<Refusal> HttpService::failure(const Permit& permit, const std::str
     }
 }
 
-awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire::RequestHead& head) {
+awaitable<http::ExchangeOutcome> RequestService::forward(const Permit& permit, const wire::RequestHead& head) {
     auto& lifeline = client_.lifeline();
     const http::OriginKey key{permit.origin.host, permit.origin.port, permit.origin_tls, permit.private_addresses};
     http::ExchangeOutcome outcome;
@@ -116,29 +89,25 @@ awaitable<http::ExchangeOutcome> HttpService::forward(const Permit& permit, wire
             outcome.error = origin.error();
             co_return outcome;
         }
-        private_origin_ = net::private_peer((*origin)->stream.socket());
+        private_origin_ = (*origin)->private_address();
         lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
-        lifeline.watch_client(&client_);
-        http::Exchange exchange(client_, reader_, **origin, head);
+        http::Exchange exchange(client_, **origin, head);
         outcome = co_await exchange.run();
-        lifeline.watch_client(nullptr);
-        if (outcome.origin_reusable) gateway_.origins.give_back(key, std::move(*origin));
-        const bool again = outcome.stale && outcome.status == 0 && head.body.kind == wire::Framing::none &&
-                           is_idempotent(head.method) && !lifeline.ended();
+        if (outcome.whole) (*origin)->finish();
+        const bool again = outcome.stale && head.body.kind == wire::Framing::none && is_idempotent(head.method) &&
+                           !lifeline.ended();
         if (!again) break;
     }
     co_return outcome;
 }
 
-awaitable<bool> HttpService::refuse(Refusal refusal, const wire::RequestHead& head) {
+awaitable<bool> RequestService::refuse(Refusal refusal, const wire::RequestHead& head) {
     auto event = new_event();
-    co_return co_await refuse(std::move(refusal), accepts_json(head.fields), head, std::move(event));
+    co_return co_await refuse(std::move(refusal), head, std::move(event));
 }
 
-awaitable<bool> HttpService::refuse(Refusal refusal, bool json, const wire::RequestHead& head, audit::RequestEvent event) {
-    // What is left of the request's body is not worth reading: the connection ends.
-    const bool close = !head.keep_alive || head.minor_version == 0 || head.body.kind != wire::Framing::none ||
-                       client_.lifeline().ended();
+awaitable<bool> RequestService::refuse(Refusal refusal, const wire::RequestHead& head, audit::RequestEvent event) {
+    client_.abandon_request();
     event.would_deny = event.would_deny && event.decision == audit::Decision::allow;
     event.rule = refusal.rule;
     event.reason = event.would_deny ? event.reason + ", ended: " + refusal.why : refusal.why;
@@ -149,14 +118,18 @@ awaitable<bool> HttpService::refuse(Refusal refusal, bool json, const wire::Requ
     event.status = refusal.status;
     event.alarm = refusal.alarm;
     record(std::move(event));
-    const auto text = refusal_response(refusal, {json, close, head.method != "HEAD", facts_.tls});
-    if (const auto sent = co_await client_.write(text); !sent) co_return false;
-    if (close) co_await linger();
-    co_return !close;
+    auto page = refusal_page(refusal, accepts_json(head.fields), facts_.tls);
+    const bool with_body = head.method != "HEAD";
+    if (!with_body) page.head.body = {};
+    client_.start(page.head);
+    const std::string_view body = page.body;
+    const http::Pieces pieces(&body, with_body ? 1 : 0);
+    const wire::Fields no_trailers;
+    const auto sent = co_await client_.write(pieces, &no_trailers);
+    co_return sent.has_value();
 }
 
-/// A head that cannot be parsed is still answered, so that its sender learns why.
-awaitable<void> HttpService::refuse_unreadable(const Error& error) {
+awaitable<bool> RequestService::refuse_unreadable(const Error& error) {
     Refusal refusal;
     refusal.destination = {facts_.name, facts_.port};
     refusal.why = "the request is not one message with one meaning: " + error.detail;
@@ -167,28 +140,14 @@ awaitable<void> HttpService::refuse_unreadable(const Error& error) {
             refusal.status = 408;
             refusal.why = error.detail;
             break;
-        default: co_return;
+        default: co_return false;
     }
-    wire::RequestHead unknown;
-    unknown.keep_alive = false;
-    co_await refuse(std::move(refusal), false, unknown, new_event());
-}
-
-/// Closes our side and reads what the client still sends, so that a reset does not overtake our last bytes.
-awaitable<void> HttpService::linger() {
-    constexpr std::size_t kMost = 64 * 1024 * 1024;   // clients that send all of a body before they read
-    client_.shutdown_write();
-    client_.lifeline().expect_within(gateway_.limits.linger, "lingering");
-    std::array<char, 4096> block;
-    for (std::size_t total = 0; total < kMost;) {
-        const auto n = co_await client_.read_some(block);
-        if (!n) break;
-        total += *n;
-    }
+    const wire::RequestHead unknown;
+    co_return co_await refuse(std::move(refusal), unknown, new_event());
 }
 
 /// What enforcing the policy would have denied: by its rules, or because the origin's address is private.
-void HttpService::note_audit_mode(const Permit& permit, audit::RequestEvent& event) const {
+void RequestService::note_audit_mode(const Permit& permit, audit::RequestEvent& event) const {
     event.reason = permit.would_deny;
     if (private_origin_ && permit.origin.host == permit.destination.host) {
         event.private_address = true;
@@ -198,18 +157,18 @@ void HttpService::note_audit_mode(const Permit& permit, audit::RequestEvent& eve
     event.would_deny = !event.reason.empty();
 }
 
-audit::RequestEvent HttpService::new_event() const {
+audit::RequestEvent RequestService::new_event() const {
     audit::RequestEvent event;
-    event.client = client_address_;
-    event.original_dst = original_;
+    event.client = source_.client;
+    event.original_dst = source_.original;
     event.host = facts_.name;
     event.port = facts_.port;
     event.scheme = facts_.tls ? "https" : "http";
     return event;
 }
 
-void HttpService::record(audit::RequestEvent event) {
-    event.duration = std::chrono::duration_cast<std::chrono::milliseconds>(net::Clock::now() - request_began_);
+void RequestService::record(audit::RequestEvent event) {
+    event.duration = std::chrono::duration_cast<std::chrono::milliseconds>(net::Clock::now() - began_);
     gateway_.audit.record(std::move(event));
 }
 
