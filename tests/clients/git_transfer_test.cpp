@@ -26,10 +26,10 @@ struct Pair {
 
 const Pair kPairs[] = {
     {"h1 to h1", Speaks::https1, "HTTP/2"},
-#if 0
+
     {"h1 to h2", Speaks::https2, "HTTP/1.1"},
     {"h2 to h2", Speaks::https2, "HTTP/2"},
-#endif
+
 };
 
 /// project.git, bare, which `script` fills from beside it.

@@ -21,17 +21,17 @@ function inputOf(turn, directory) {
 
 const textOf = content => typeof content === "string" ? content : content.map(part => part.text ?? "").join("");
 
-// The results in the last message of a conversation.
-function resultsIn(request) {
-  const { content } = request.messages.at(-1);
-  return Array.isArray(content) ? content.filter(part => part.type === "tool_result") : [];
+// The last result in a conversation.
+function lastResult(request) {
+  return request.messages.flatMap(message => Array.isArray(message.content) ? message.content : [])
+    .findLast(part => part.type === "tool_result");
 }
 
 // The blocks of the answer: those of the turn that is next, or the last words.
 function blocksFor(request) {
   const directory = /work in (\S+?)[.\s"]/.exec(JSON.stringify(request.messages))?.[1];
   if (!directory || !request.tools?.some(tool => tool.name === "Bash")) return [{ type: "text", text: "pong" }];
-  const [result] = resultsIn(request);
+  const result = lastResult(request);
   const next = result ? Number(result.tool_use_id.split("_")[1]) + 1 : 0;
   if (result && !textOf(result.content).includes(kTurns[next - 1].result))
     return [{ type: "text", text: `turn ${next - 1} failed: ${textOf(result.content)}` }];
