@@ -94,7 +94,7 @@ void DoorwayLink::watch() {
 
 void DoorwayLink::retire(Clock::time_point earliest) {
     after(kRetireTick, [this, earliest] {
-        if (sessions() > 0 || Clock::now() < earliest) return retire(earliest);
+        if (under_way() > 0 || Clock::now() < earliest) return retire(earliest);
         proxy_.reset();
         ask();
     });

@@ -32,6 +32,7 @@ public:
     /// Why nothing is served; "" while the doorway's namespace is.
     std::string problem() const;
     std::size_t sessions() const { return proxy_ ? proxy_->sessions() : 0; }
+    std::size_t under_way() const { return proxy_ ? proxy_->under_way() : 0; }
 
 private:
     using Clock = std::chrono::steady_clock;

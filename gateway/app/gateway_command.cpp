@@ -141,7 +141,7 @@ void gateway(const GatewayOptions& options) {
         io.run();
         link.stop();
         publisher.stop(kEnded);
-        drain(io, [&] { return link.sessions() + publisher.connections(); });
+        drain(io, [&] { return link.under_way() + publisher.connections(); });
         finish(report, audit);
     }
     const auto proxy = make_proxy(std::move(prepared.shared));
@@ -149,7 +149,7 @@ void gateway(const GatewayOptions& options) {
     fmt::print(stderr, "sallyport: serving the network namespace that we share\n");
     io.run();
     proxy->stop(kEnded);
-    drain(io, [&] { return proxy->sessions(); });
+    drain(io, [&] { return proxy->under_way(); });
     finish(report, audit);
 }
 

@@ -30,6 +30,8 @@ public:
     /// No new connections; those that run are ended, and record their end while the io_context runs on.
     void stop(const char* why = "the command has ended");
     std::size_t sessions() const { return sessions_; }
+    /// Sessions, requests and connections to origins that have not ended yet.
+    std::size_t under_way() const { return watchdog_.sessions(); }
 
 private:
     void listen(boost::asio::io_context&, UniqueFd, session::Listener::Serve);
@@ -43,7 +45,7 @@ private:
     net::Watchdog watchdog_;
     net::Resolver resolver_;
     net::Dialler dialler_;
-    http::OriginPool pool_{dialler_, client_tls_};
+    http::OriginPool pool_{dialler_, client_tls_, watchdog_};
     session::Gateway gateway_;
     std::size_t sessions_ = 0;
     std::list<session::Listener> listeners_;

@@ -93,7 +93,7 @@ void serve(boost::asio::io_context& io, Proxy& proxy, container::GuardedCommand&
     proxy.stop();
     io.restart();
     const auto limit = std::chrono::steady_clock::now() + kDrainTime;
-    while (proxy.sessions() > 0 && io.run_one_until(limit) > 0) continue;
+    while (proxy.under_way() > 0 && io.run_one_until(limit) > 0) continue;
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "gateway/net/stream.hpp"
-#include "gateway/wire/http1_message.hpp"
+#include "gateway/wire/http_message.hpp"
 
 namespace sallyport::http {
 

@@ -1,6 +1,5 @@
 #include "gateway/http/http1_writer.hpp"
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -11,28 +10,19 @@ using wire::BodyFraming;
 using wire::Fields;
 using wire::Framing;
 
+void append_field(std::string& out, const wire::Field& field) {
+    out += field.name;
+    out += ": ";
+    out += field.value;
+    out += "\r\n";
+}
+
 void append_fields(std::string& out, const Fields& fields) {
-    for (const auto& [name, value] : fields) {
-        out += name;
-        out += ": ";
-        out += value;
-        out += "\r\n";
-    }
+    for (const auto& field : fields) append_field(out, field);
 }
 
 void append_framing(std::string& out, BodyFraming framing) {
     if (framing.kind == Framing::chunked) out += "Transfer-Encoding: chunked\r\n";
-}
-
-/// Routing, framing, authentication and what changes how a message is read or judged: never as a trailer.
-bool forbidden_in_trailer(std::string_view name) {
-    static constexpr std::array<std::string_view, 20> kForbidden{
-        "Host",         "Content-Length",   "Transfer-Encoding", "Connection",    "TE",
-        "Trailer",      "Upgrade",          "Authorization",     "Cookie",        "Set-Cookie",
-        "Content-Type", "Content-Encoding", "Content-Range",     "Cache-Control", "Expect",
-        "Range",        "Proxy-Authorization", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"};
-    return std::any_of(kForbidden.begin(), kForbidden.end(),
-                       [&](std::string_view f) { return wire::equal_ignoring_case(name, f); });
 }
 
 }  // namespace
@@ -96,8 +86,8 @@ void append_body(std::string& out, Framing framing, std::span<const std::string_
 void append_body_end(std::string& out, Framing framing, const Fields& trailers) {
     if (framing != Framing::chunked) return;
     out += "0\r\n";
-    for (const auto& [name, value] : trailers)
-        if (!forbidden_in_trailer(name)) append_fields(out, {{name, value}});
+    for (const auto& field : trailers)
+        if (wire::may_be_trailer(field.name)) append_field(out, field);
     out += "\r\n";
 }
 

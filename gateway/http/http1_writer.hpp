@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/wire/http1_message.hpp"
+#include "gateway/wire/http_message.hpp"
 
 namespace sallyport::http {
 

@@ -1,14 +1,17 @@
 #pragma once
-// Connections to origins: dialled by name, verified, and kept for the next request to the same place.
-// One pool for each thread; it knows nothing of policy: a caller that has a permit says where to go.
+// Connections to origins: dialled by name, verified, and kept for the next request to the same place. Over HTTP/2 one
+// connection carries the requests of everybody. One pool for each thread; it knows nothing of policy: a caller that has a
+// permit says where to go.
 
 #include <chrono>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 
+#include "gateway/base/lru_map.hpp"
 #include "gateway/http/http1_ends.hpp"
+#include "gateway/http/http2_ends.hpp"
 #include "gateway/net/dialler.hpp"
 #include "gateway/tls/client_context.hpp"
 
@@ -16,40 +19,63 @@ namespace sallyport::http {
 
 /// Where a connection leads. Connections are shared only between requests for which all of this is equal.
 struct OriginKey {
+    /// What is spoken there. `negotiated`: by ALPN, HTTP/1.1 without TLS.
+    enum class Protocol { negotiated, http1, http2 };
+
     std::string host;
     std::uint16_t port = 0;
     bool tls = false;
     bool private_addresses = false;
+    Protocol protocol = Protocol::negotiated;
 
     std::string text() const;
 };
 
 class OriginPool {
 public:
-    static constexpr std::size_t kMaxIdle = 256;
+    static constexpr std::size_t kMaxIdle = 256;   ///< of connections that carry one request at a time
     static constexpr std::chrono::seconds kIdleTime{30};
 
-    OriginPool(net::Dialler& dialler, const tls::ClientContext& tls) : dialler_(dialler), tls_(tls) {}
+    OriginPool(net::Dialler&, const tls::ClientContext&, net::Watchdog&);
+    ~OriginPool();
 
-    /// For one exchange, over an idle connection or a new one; never an idle one when `fresh`. Errors are sentences for
-    /// the person behind the client.
+    /// For one exchange, over a connection that is there already or a new one; never an idle one that may have gone when
+    /// `fresh`. Errors are sentences for the person behind the client.
     net::Task<std::unique_ptr<OriginEnd>> acquire(OriginKey, net::Lifeline&, bool fresh);
+    /// Whether the origin takes HTTP/2. Where that is not known, a connection is made and kept for the first request.
+    net::Task<bool> speaks_http2(OriginKey, net::Lifeline&);
 
 private:
+    struct Http2Origin;
+    using Http2Ptr = std::shared_ptr<Http2Origin>;
     struct Idle {
         std::string key;
         std::unique_ptr<Http1Connection> connection;
         net::Clock::time_point since;
     };
+    /// What is there for a request: at most one of them.
+    struct Found {
+        std::unique_ptr<Http1Connection> http1;
+        Http2Ptr http2;
+    };
+    class Dialling;
 
+    Found find(const std::string& key, bool fresh);
     std::unique_ptr<Http1Connection> take_idle(const std::string& key);
-    net::Task<std::unique_ptr<Http1Connection>> connect(const OriginKey&, net::Lifeline&);
-    void keep(std::string key, std::unique_ptr<Http1Connection>);
     void drop_old();
+    void keep(std::string key, std::unique_ptr<Http1Connection>);
+    net::Task<Found> find_or_connect(const OriginKey&, net::Lifeline&, bool fresh);
+    net::Task<Found> connect(const OriginKey&, net::Lifeline&);
+    net::Task<void> start_tls(const OriginKey&, net::Stream&);
+    Http2Ptr start_http2(const std::string& key, std::unique_ptr<Http1Connection>);
 
     net::Dialler& dialler_;
     const tls::ClientContext& tls_;
+    net::Watchdog& watchdog_;
     std::list<Idle> idle_;   ///< oldest first
+    std::multimap<std::string, Http2Ptr> http2_;
+    LruMap<bool> speaks_http2_{4096};   ///< by key, as it was seen last
+    std::map<std::string, std::list<net::LifelineTimer*>> dialling_;   ///< and who waits for the outcome
 };
 
 }  // namespace sallyport::http

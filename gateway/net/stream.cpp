@@ -13,18 +13,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "gateway/net/io_error.hpp"
+
 namespace sallyport::net {
 namespace {
 
 constexpr auto kNoThrow = boost::asio::as_tuple(boost::asio::use_awaitable);
 constexpr int kMostUnpaused = 64;   // operations: about one megabyte of body
-
-Error io_error(int number) {
-    if (number == ECONNRESET || number == EPIPE) return {ErrorKind::io, "connection reset by peer"};
-    return {ErrorKind::io, std::strerror(number)};
-}
-
-bool would_block(int number) { return number == EAGAIN || number == EWOULDBLOCK; }
 
 }  // namespace
 
@@ -111,6 +106,7 @@ Task<void> Stream::let_others_run() {
     const auto executor = socket_.get_executor();
     co_await boost::asio::post(executor, boost::asio::use_awaitable);
     if (lifeline_->ended()) co_return lifeline_->reason();
+    if (aborted_) co_return Error{ErrorKind::cancelled, "cancelled"};
     co_return Result<void>{};
 }
 
@@ -133,6 +129,8 @@ Task<void> Stream::wait_readable() {
     if (replayed_ < replay_.size() || (ssl_ && SSL_has_pending(ssl_.get()))) co_return Result<void>{};
     co_return co_await wait_for(Socket::wait_read);
 }
+
+Task<void> Stream::wait_writable() { co_return co_await wait_for(Socket::wait_write); }
 
 Task<bool> Stream::wait_readable_for(Clock::duration time) {
     // The timer's handler may already be on its way when the wait ends otherwise: `pending` tells it to do nothing.

@@ -49,6 +49,10 @@ public:
     Task<void> wait_readable();
     /// The same, for at most `time`: false when it passed.
     Task<bool> wait_readable_for(Clock::duration time);
+    /// For who moves bytes past read_some and write: when `is_raw`, they stand in the socket as they will be read.
+    bool is_raw() const { return !ssl_ && replayed_ == replay_.size(); }
+    Task<void> wait_writable();
+    Task<void> let_others_run();
     Task<void> write(std::string_view bytes);
     /// One write of a head and the beginning of a body, without joining them first where the socket is plain.
     Task<void> write(std::string_view first, std::string_view second);
@@ -61,6 +65,7 @@ public:
     /// Ends what waits now and whatever would wait later, until resume().
     void abort();
     void resume() { aborted_ = false; }
+    bool aborted() const { return aborted_; }
 
     /// Whether an idle connection can still be used: nothing waits to be read, the peer has not closed.
     bool is_idle_and_open();
@@ -79,7 +84,6 @@ private:
     Result<std::size_t> read_socket(std::span<char> into, Waits&);
     Result<std::size_t> read_tls(std::span<char> into, Waits&);
     Task<void> wait_for(Socket::wait_type);
-    Task<void> let_others_run();
     Result<Socket::wait_type> ssl_wants(int result, const char* what);
     static const BIO_METHOD* bio_method();
     static int bio_read(BIO*, char*, int);

@@ -124,10 +124,14 @@ void replace_placeholders(wire::Fields& fields, const HostSecrets& secrets, std:
     for (auto& field : fields) {
         // The authority was decided on; nothing may change it afterwards.
         if (wire::equal_ignoring_case(field.name, "host")) continue;
-        field.value = replace_placeholders(field.value, secrets, used);
+        auto replaced = replace_placeholders(field.value, secrets, used);
+        field.sensitive = field.sensitive || replaced != field.value;
+        field.value = std::move(replaced);
         if (const auto credentials = basic_credentials(field)) {
-            auto replaced = replace_placeholders(*credentials, secrets, used);
-            if (replaced != *credentials) field.value = "Basic " + base64_encode(replaced);
+            const auto real = replace_placeholders(*credentials, secrets, used);
+            if (real == *credentials) continue;
+            field.value = "Basic " + base64_encode(real);
+            field.sensitive = true;
         }
     }
 }
@@ -136,10 +140,10 @@ void set_field(wire::Fields& fields, const BoundSecret& secret) {
     const auto& [rule, value] = secret;
     if (rule.basic_user)
         return wire::set(fields, "Authorization",
-                         "Basic " + base64_encode(*rule.basic_user + ":" + std::string(value.reveal())));
+                         "Basic " + base64_encode(*rule.basic_user + ":" + std::string(value.reveal())), true);
     std::string text = rule.format;
     if (const auto hole = text.find("{}"); hole != std::string::npos) text.replace(hole, 2, value.reveal());
-    wire::set(fields, *rule.header, text);
+    wire::set(fields, *rule.header, text, true);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 #include "gateway/base/result.hpp"
 #include "gateway/policy/decide.hpp"
-#include "gateway/wire/http1_message.hpp"
+#include "gateway/wire/http_message.hpp"
 
 namespace sallyport::session {
 

@@ -13,13 +13,6 @@ using wire::RequestHead;
 
 constexpr const char* kPrivateNoMore = "its rule no longer says private = true";
 
-/// Where a permitted request is sent.
-struct Way {
-    Destination origin;
-    bool tls = false;
-    bool private_addresses = false;
-};
-
 Way way_to(const policy::Policy& policy, const Destination& destination, bool tls, const policy::Rule* rule) {
     if (const auto* route = policy.route_for(destination.host))   // whoever wrote the route named the address
         return {{route->to_host, route->to_port}, route->tls, true};
@@ -146,14 +139,11 @@ private:
         p.would_deny = std::move(would_deny_);
         p.secrets = std::move(secrets_);
         p.target = head_.target;
-        const auto way = way_to(*rules_.policy, destination_, facts_.tls, rule_);
-        p.origin = way.origin;
-        p.origin_tls = way.tls;
-        p.private_addresses = way.private_addresses;
+        p.way = way_to(*rules_.policy, destination_, facts_.tls, rule_);
         p.tls = facts_.tls;
         p.methods = std::move(methods_);
         p.facts = std::move(*target_);
-        wire::set(head_.fields, "Host", host_field(p.origin, p.origin_tls));
+        wire::set(head_.fields, "Host", host_field(p.way.origin, p.way.tls));
         return p;
     }
 
@@ -179,6 +169,16 @@ std::variant<Permit, Refusal> judge(const Rules& rules, const ConnectionFacts& f
     return Judgement(rules, facts, head).run();
 }
 
+std::optional<Way> possible_way(const Rules& rules, const ConnectionFacts& facts) {
+    const policy::Rule* allows = nullptr;
+    for (const auto* rule : rules.policy->rules_for(facts.name)) {
+        if (!rule->allows_requests() || !rule->covers_port(facts.port)) continue;
+        if (!allows || rule->private_addresses) allows = rule;
+    }
+    if (!allows) return std::nullopt;
+    return way_to(*rules.policy, {facts.name, facts.port}, facts.tls, allows);
+}
+
 std::optional<std::string> objection(const Rules& rules, const Permit& permit) {
     const policy::Rule* rule = nullptr;
     for (const auto& method : permit.methods) {
@@ -188,9 +188,10 @@ std::optional<std::string> objection(const Rules& rules, const Permit& permit) {
         if (!rule) rule = verdict.rule;
     }
     const auto way = way_to(*rules.policy, permit.destination, permit.tls, rule);
-    if (way.origin.host != permit.origin.host || way.origin.port != permit.origin.port || way.tls != permit.origin_tls)
+    const auto& before = permit.way;
+    if (way.origin.host != before.origin.host || way.origin.port != before.origin.port || way.tls != before.tls)
         return "requests to " + permit.destination.host + " go to another origin now";
-    if (permit.private_addresses && !way.private_addresses) return kPrivateNoMore;
+    if (before.private_addresses && !way.private_addresses) return kPrivateNoMore;
     return std::nullopt;
 }
 

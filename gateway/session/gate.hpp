@@ -10,7 +10,7 @@
 
 #include "gateway/policy/decide.hpp"
 #include "gateway/secrets/store.hpp"
-#include "gateway/wire/http1_message.hpp"
+#include "gateway/wire/http_message.hpp"
 
 namespace sallyport::session {
 
@@ -21,6 +21,7 @@ struct ConnectionFacts {
     /// only authority of this connection. Without TLS what to take for a request that has no Host (HTTP/1.0).
     std::string name;
     std::uint16_t port = 0;
+    bool http2 = false;
 };
 
 /// Everything that a decision depends on; a snapshot, swapped whole.
@@ -29,12 +30,17 @@ struct Rules {
     std::shared_ptr<const secrets::Store> secrets;
 };
 
+/// Where a permitted request is sent.
+struct Way {
+    policy::Destination origin;   ///< the destination, or its route
+    bool tls = false;
+    bool private_addresses = false;
+};
+
 /// The request may go to `origin`, as `head` is now.
 struct Permit {
     policy::Destination destination;   ///< as the client named it
-    policy::Destination origin;        ///< where to dial: the destination, or its route
-    bool origin_tls = false;
-    bool private_addresses = false;
+    Way way;
     std::string rule;                  ///< "file:line"; empty: no rule matched, see would_deny
     std::string would_deny;            ///< not empty: allowed only because the mode is audit; why it would be refused
     std::vector<std::string> secrets;  ///< by name
@@ -67,6 +73,9 @@ struct Refusal {
 
 /// `head` is rewritten to what the origin shall get: target, Host, secrets. Not to be used after a refusal.
 std::variant<Permit, Refusal> judge(const Rules&, const ConnectionFacts&, wire::RequestHead& head);
+
+/// Where requests over this connection would go, if any of them may be permitted; the connection's name is their host.
+std::optional<Way> possible_way(const Rules&, const ConnectionFacts&);
 
 /// Why rules that came after the permit would not give it: what it allows is refused now, or leads to another origin.
 /// nullopt: they would. Where private = true is gone, that counts as refused, whatever the origin's address is.

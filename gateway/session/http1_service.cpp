@@ -1,6 +1,6 @@
 #include "gateway/session/http1_service.hpp"
 
-#include <array>
+#include "gateway/session/linger.hpp"
 
 namespace sallyport::session {
 
@@ -55,22 +55,8 @@ awaitable<void> Http1Service::refuse_unreadable(const Error& error) {
 awaitable<bool> Http1Service::end_of_request(const http::Http1ClientEnd& client, bool answered) {
     if (!answered) co_return false;
     if (client.keeps_alive()) co_return true;
-    co_await linger();
+    co_await linger(client_, gateway_.limits.linger);
     co_return false;
-}
-
-/// Closes our side and reads what the client still sends, so that a reset does not overtake our last bytes.
-awaitable<void> Http1Service::linger() {
-    constexpr std::size_t kMost = 64 * 1024 * 1024;   // clients that send all of a body before they read
-    client_.shutdown_write();
-    client_.lifeline().watch_client(nullptr);
-    client_.lifeline().expect_within(gateway_.limits.linger, "lingering");
-    std::array<char, 4096> block;
-    for (std::size_t total = 0; total < kMost;) {
-        const auto n = co_await client_.read_some(block);
-        if (!n) break;
-        total += *n;
-    }
 }
 
 }  // namespace sallyport::session

@@ -30,7 +30,6 @@ public:
 private:
     boost::asio::awaitable<void> refuse_unreadable(const Error&);
     boost::asio::awaitable<bool> end_of_request(const http::Http1ClientEnd&, bool answered);
-    boost::asio::awaitable<void> linger();
 
     Gateway& gateway_;
     net::Stream& client_;

@@ -14,6 +14,14 @@ bool is_idempotent(std::string_view method) {
 
 }  // namespace
 
+http::OriginKey origin_key(const Way& way, const ConnectionFacts& facts) {
+    using Protocol = http::OriginKey::Protocol;
+    http::OriginKey key{way.origin.host, way.origin.port, way.tls, way.private_addresses, Protocol::negotiated};
+    // Without TLS nothing is agreed on: whoever speaks HTTP/2 knows that the other side does (RFC 9113, section 3.3).
+    if (facts.http2 && !facts.tls && !way.tls) key.protocol = Protocol::http2;
+    return key;
+}
+
 RequestService::RequestService(Gateway& gateway, const RequestSource& source, const ConnectionFacts& facts,
                                http::ClientEnd& client, net::Clock::time_point began)
     : gateway_(gateway), source_(source), facts_(facts), client_(client), began_(began) {}
@@ -79,7 +87,7 @@ std::optional<Refusal> RequestService::failure(const Permit& permit, const std::
 
 awaitable<http::ExchangeOutcome> RequestService::forward(const Permit& permit, const wire::RequestHead& head) {
     auto& lifeline = client_.lifeline();
-    const http::OriginKey key{permit.origin.host, permit.origin.port, permit.origin_tls, permit.private_addresses};
+    const auto key = origin_key(permit.way, facts_);
     http::ExchangeOutcome outcome;
     private_origin_.reset();
     for (const bool fresh : {false, true}) {
@@ -149,9 +157,9 @@ awaitable<bool> RequestService::refuse_unreadable(const Error& error) {
 /// What enforcing the policy would have denied: by its rules, or because the origin's address is private.
 void RequestService::note_audit_mode(const Permit& permit, audit::RequestEvent& event) const {
     event.reason = permit.would_deny;
-    if (private_origin_ && permit.origin.host == permit.destination.host) {
+    if (private_origin_ && permit.way.origin.host == permit.destination.host) {
         event.private_address = true;
-        if (event.reason.empty() && !permit.private_addresses)
+        if (event.reason.empty() && !permit.way.private_addresses)
             event.reason = permit.destination.host + " has " + *private_origin_ + ", and the rule has no private = true";
     }
     event.would_deny = !event.reason.empty();

@@ -14,6 +14,9 @@ struct RequestSource {
     OriginalDst original;
 };
 
+/// The origin of requests that came over this connection.
+http::OriginKey origin_key(const Way&, const ConnectionFacts&);
+
 class RequestService {
 public:
     /// All references outlive it. `began`: when the request's first byte came.

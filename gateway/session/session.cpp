@@ -2,10 +2,13 @@
 
 #include <openssl/err.h>
 
+#include <algorithm>
+
 #include "gateway/net/original_dst.hpp"
 #include "gateway/net/relay.hpp"
 #include "gateway/policy/decide.hpp"
 #include "gateway/session/http1_service.hpp"
+#include "gateway/session/http2_service.hpp"
 
 namespace sallyport::session {
 namespace {
@@ -65,10 +68,11 @@ awaitable<void> Session::run() {
         case wire::Protocol::tls:
             co_return co_await serve_tls();
         case wire::Protocol::http1:
+        case wire::Protocol::http2_preface: {
             client_.replay(std::move(prefix_));
-            co_return co_await serve_http(false, dialled_.host);
-        case wire::Protocol::http2_preface:
-            co_return refuse("http", dialled_.host, "HTTP/2 without TLS is not supported");
+            ConnectionFacts facts{false, dialled_.host, dialled_.port, *protocol == wire::Protocol::http2_preface};
+            co_return co_await serve_http(std::move(facts));
+        }
         default:
             client_.replay(std::move(prefix_));
             co_return co_await serve_stream(dialled_, "tcp");
@@ -118,14 +122,32 @@ awaitable<void> Session::serve_tls() {
     if (policy::decide_stream(*gateway_.rules.current()->policy, destination, true).allowed)
         co_return co_await serve_stream(destination, "tls");
     // Also a name that nothing allows is intercepted: so its refusal can be read.
-    if (const auto done = co_await intercept(name); !done) co_return refuse("tls", name, done.error().detail);
-    co_await serve_http(true, name);
+    ConnectionFacts facts{true, name, dialled_.port, false};
+    const auto offers = [hello](std::string_view version) { return std::ranges::count(hello->alpn, version) > 0; };
+    bool http2 = offers("h2");
+    if (http2 && offers("http/1.1")) http2 = co_await origin_may_speak_http2(facts);
+    if (const auto done = co_await intercept(name, http2); !done) co_return refuse("tls", name, done.error().detail);
+    facts.http2 = http2;
+    co_await serve_http(std::move(facts));
 }
 
-Task<void> Session::intercept(const std::string& name) {
+/// The client shall get the version that the origin would have agreed to. Where nothing is known, it gets what it wants
+/// most: any version can be turned into any other.
+awaitable<bool> Session::origin_may_speak_http2(const ConnectionFacts& facts) {
+    const auto rules = gateway_.rules.current();
+    const auto way = possible_way(*rules, facts);
+    if (!way || !way->tls) co_return true;
+    net::Lifeline lifeline(gateway_.watchdog);   // an origin that is silent fails this question, not the connection
+    lifeline.expect_within(gateway_.limits.hello, "asking the origin for its HTTP version");
+    client_.lifeline().expect_within(gateway_.limits.connect, "handshake");
+    const auto known = co_await gateway_.origins.speaks_http2(origin_key(*way, facts), lifeline);
+    co_return !known || *known;
+}
+
+Task<void> Session::intercept(const std::string& name, bool http2) {
     const auto leaf = gateway_.leaves.get(name);
     if (!leaf) co_return leaf.error();
-    auto ssl = gateway_.server_tls.make_ssl(name, *leaf);
+    auto ssl = gateway_.server_tls.make_ssl(name, *leaf, http2);
     if (!ssl) co_return ssl.error();
     auto done = co_await client_.handshake(std::move(*ssl));
     if (!done && says_untrusted(done.error().detail))
@@ -134,8 +156,13 @@ Task<void> Session::intercept(const std::string& name) {
     co_return done;
 }
 
-awaitable<void> Session::serve_http(bool tls, std::string name) {
-    Http1Service service(gateway_, client_, {tls, std::move(name), dialled_.port}, {client_address_, original_});
+awaitable<void> Session::serve_http(ConnectionFacts facts) {
+    const RequestSource source{client_address_, original_};
+    if (facts.http2) {
+        const auto service = std::make_shared<Http2Service>(gateway_, client_, std::move(facts), source);
+        co_return co_await service->run();
+    }
+    Http1Service service(gateway_, client_, std::move(facts), source);
     co_await service.run();
 }
 

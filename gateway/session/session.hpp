@@ -3,7 +3,7 @@
 // of a tunnel through the explicit proxy makes no difference here.
 //
 //   destination -> first bytes -> tls | http | other, name -> decide
-//     -> refuse | pass through | intercept -> each request: Http1Service
+//     -> refuse | pass through | intercept -> each request: Http1Service, Http2Service
 //
 // The client's lifeline ends it. Nothing is dialled before a decision.
 
@@ -28,7 +28,8 @@ public:
 
 private:
     boost::asio::awaitable<void> serve_tls();
-    boost::asio::awaitable<void> serve_http(bool tls, std::string name);
+    boost::asio::awaitable<void> serve_http(ConnectionFacts);
+    boost::asio::awaitable<bool> origin_may_speak_http2(const ConnectionFacts&);
     boost::asio::awaitable<void> serve_stream(policy::Destination, const char* protocol);
 
     bool server_may_begin() const;
@@ -36,7 +37,7 @@ private:
     net::Task<wire::Protocol> read_protocol();
     net::Task<wire::ClientHelloResult> read_hello();
     net::Task<void> read_more();
-    net::Task<void> intercept(const std::string& name);
+    net::Task<void> intercept(const std::string& name, bool http2);
 
     Gateway& gateway_;
     net::Stream& client_;

@@ -20,7 +20,7 @@ class ClientContext {
 public:
     /// Trusts the system's store (SSL_CERT_FILE and SSL_CERT_DIR are honoured), or only `trusted_pem` when that is
     /// not empty. `protocols`: ALPN, best first. Throws StartupError, also when there is nothing to trust.
-    explicit ClientContext(std::string_view trusted_pem = {}, const std::vector<std::string>& protocols = {"http/1.1"});
+    explicit ClientContext(std::string_view trusted_pem = {}, const std::vector<std::string>& protocols = {"h2", "http/1.1"});
     ClientContext(const ClientContext&) = delete;
     ClientContext& operator=(const ClientContext&) = delete;
 

@@ -12,9 +12,14 @@ namespace {
 
 constexpr long kMaxSessions = 1024;  // only those of clients without tickets are kept here
 
-struct ExpectedHost {
+struct Agreement {
     std::string host;
+    bool http2 = false;
 };
+
+// As on the wire (RFC 7301): each with its length before it, best first.
+constexpr std::string_view kHttp1 = "\x08http/1.1\x08http/1.0";
+constexpr std::string_view kHttp2 = "\x02h2\x08http/1.1\x08http/1.0";
 
 char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
@@ -40,8 +45,7 @@ std::string alpn_wire_format(const std::vector<std::string>& protocols) {
     return wire;
 }
 
-ServerContext::ServerContext(const std::vector<std::string>& protocols)
-    : protocols_(alpn_wire_format(protocols)), context_(SSL_CTX_new(TLS_server_method())) {
+ServerContext::ServerContext() : context_(SSL_CTX_new(TLS_server_method())) {
     SSL_CTX* const context = context_.get();
     // One group for nearly every client: X25519 comes with a key share in all current hellos, so no extra round trip.
     const bool made = context && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
@@ -58,17 +62,17 @@ ServerContext::ServerContext(const std::vector<std::string>& protocols)
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_sess_set_cache_size(context, kMaxSessions);
     SSL_CTX_set_tlsext_servername_callback(context, check_server_name);
-    SSL_CTX_set_alpn_select_cb(context, choose_protocol, this);
+    SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
 }
 
-Result<SslPtr> ServerContext::make_ssl(const std::string& host, const Leaf& leaf) const {
+Result<SslPtr> ServerContext::make_ssl(const std::string& host, const Leaf& leaf, bool http2) const {
     SslPtr ssl(SSL_new(context_.get()));
     // A session is resumed only where its identifier context is the same (checked by OpenSSL for tickets too), so a
     // ticket of one host is of no use for another.
     unsigned char session_context[SHA256_DIGEST_LENGTH];
     SHA256(reinterpret_cast<const unsigned char*>(host.data()), host.size(), session_context);
     const bool made = ssl &&
-                      SslSlot<ExpectedHost>::set(ssl.get(), std::make_unique<ExpectedHost>(ExpectedHost{host})) &&
+                      SslSlot<Agreement>::set(ssl.get(), std::make_unique<Agreement>(Agreement{host, http2})) &&
                       SSL_set_session_id_context(ssl.get(), session_context, sizeof session_context) == 1 &&
                       SSL_use_certificate(ssl.get(), leaf.certificate.get()) == 1 &&
                       SSL_use_PrivateKey(ssl.get(), leaf.key.get()) == 1;
@@ -80,15 +84,16 @@ Result<SslPtr> ServerContext::make_ssl(const std::string& host, const Leaf& leaf
 int ServerContext::check_server_name(SSL* ssl, int* alert, void*) {
     const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     if (!name) return SSL_TLSEXT_ERR_NOACK;
-    const auto* expected = SslSlot<ExpectedHost>::get(ssl);
+    const auto* expected = SslSlot<Agreement>::get(ssl);
     if (expected && names_host(name, expected->host)) return SSL_TLSEXT_ERR_OK;
     *alert = SSL_AD_UNRECOGNIZED_NAME;
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-int ServerContext::choose_protocol(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
-                                   const unsigned char* offered, unsigned offered_size, void* self) {
-    const std::string& ours = static_cast<const ServerContext*>(self)->protocols_;
+int ServerContext::choose_protocol(SSL* ssl, const unsigned char** chosen, unsigned char* chosen_size,
+                                   const unsigned char* offered, unsigned offered_size, void*) {
+    const auto* agreed = SslSlot<Agreement>::get(ssl);
+    const std::string_view ours = agreed && agreed->http2 ? kHttp2 : kHttp1;
     unsigned char* selected = nullptr;
     const int result =
         SSL_select_next_proto(&selected, chosen_size, reinterpret_cast<const unsigned char*>(ours.data()),

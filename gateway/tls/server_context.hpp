@@ -15,22 +15,22 @@ namespace sallyport::tls {
 /// only for the host that the session was made for. For all threads; must outlive the SSL objects that it makes.
 class ServerContext {
 public:
-    /// `protocols`: ALPN, best first. A client that offers ALPN but none of these gets no_application_protocol
-    /// (RFC 7301, 3.2); one that offers none is served. Throws StartupError.
-    explicit ServerContext(const std::vector<std::string>& protocols = {"http/1.1", "http/1.0"});
+    /// Throws StartupError.
+    ServerContext();
     ServerContext(const ServerContext&) = delete;
     ServerContext& operator=(const ServerContext&) = delete;
 
     /// In accept state, without a BIO. `host` is what was decided on. If OpenSSL reads another server name from the
-    /// hello than that, the handshake ends with unrecognized_name: nothing depends on two parsers agreeing.
-    Result<SslPtr> make_ssl(const std::string& host, const Leaf&) const;
+    /// hello than that, the handshake ends with unrecognized_name: nothing depends on two parsers agreeing. By ALPN it
+    /// agrees to HTTP/2 where `http2`, else to HTTP/1.1. A client that offers ALPN but neither of them gets
+    /// no_application_protocol (RFC 7301, 3.2); one that offers none is served.
+    Result<SslPtr> make_ssl(const std::string& host, const Leaf&, bool http2) const;
 
 private:
     static int check_server_name(SSL*, int* alert, void*);
     static int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
                                const unsigned char* offered, unsigned offered_size, void* self);
 
-    std::string protocols_;  // as on the wire: each with its length before it
     SslCtxPtr context_;
 };
 

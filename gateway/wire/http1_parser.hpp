@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "gateway/base/result.hpp"
-#include "gateway/wire/http1_message.hpp"
+#include "gateway/wire/http_message.hpp"
 
 namespace sallyport::wire {
 

@@ -1,6 +1,7 @@
 #include "gateway/wire/http_fields.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace sallyport::wire {
 namespace {
@@ -51,14 +52,15 @@ void erase(Fields& fields, std::string_view name) {
     std::erase_if(fields, [&](const Field& f) { return equal_ignoring_case(f.name, name); });
 }
 
-void set(Fields& fields, std::string_view name, std::string_view value) {
+void set(Fields& fields, std::string_view name, std::string_view value, bool sensitive) {
     const auto same = [&](const Field& f) { return equal_ignoring_case(f.name, name); };
     const auto first = std::find_if(fields.begin(), fields.end(), same);
     if (first == fields.end()) {
-        fields.push_back({std::string(name), std::string(value)});
+        fields.push_back({std::string(name), std::string(value), sensitive});
         return;
     }
     first->value = value;
+    first->sensitive = sensitive;
     fields.erase(std::remove_if(first + 1, fields.end(), same), fields.end());
 }
 
@@ -85,6 +87,16 @@ void remove_connection_fields(Fields& fields) {
         return std::any_of(std::begin(kAlways), std::end(kAlways), is_field) ||
                std::any_of(named.begin(), named.end(), is_field);
     });
+}
+
+bool may_be_trailer(std::string_view name) {
+    static constexpr std::array<std::string_view, 20> kForbidden{
+        "Host",         "Content-Length",   "Transfer-Encoding", "Connection",    "TE",
+        "Trailer",      "Upgrade",          "Authorization",     "Cookie",        "Set-Cookie",
+        "Content-Type", "Content-Encoding", "Content-Range",     "Cache-Control", "Expect",
+        "Range",        "Proxy-Authorization", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"};
+    return std::none_of(kForbidden.begin(), kForbidden.end(),
+                        [&](std::string_view f) { return equal_ignoring_case(name, f); });
 }
 
 }  // namespace sallyport::wire

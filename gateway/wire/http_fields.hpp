@@ -12,6 +12,7 @@ namespace sallyport::wire {
 struct Field {
     std::string name;
     std::string value;
+    bool sensitive = false;   ///< holds a secret: no compression table may remember it (RFC 7541, section 7.1.3)
 };
 using Fields = std::vector<Field>;
 
@@ -23,7 +24,7 @@ std::size_t count(const Fields&, std::string_view name);
 std::optional<std::string_view> find(const Fields&, std::string_view name);
 void erase(Fields&, std::string_view name);
 /// Puts `value` where the first field of that name stands and removes the others; appends when there is none.
-void set(Fields&, std::string_view name, std::string_view value);
+void set(Fields&, std::string_view name, std::string_view value, bool sensitive = false);
 /// True when some field of that name lists `token` (comma-separated, RFC 9110, section 5.6.1).
 bool has_token(const Fields&, std::string_view name, std::string_view token);
 
@@ -31,5 +32,9 @@ bool has_token(const Fields&, std::string_view name, std::string_view token);
 /// names, Keep-Alive, TE, Upgrade, Transfer-Encoding, Proxy-Connection, and Proxy-Authorization, whose proxy this is.
 /// Framing is the writer's.
 void remove_connection_fields(Fields&);
+
+/// False for routing, framing, authentication and whatever changes how a message is read or judged (RFC 9110, section
+/// 6.5.1).
+bool may_be_trailer(std::string_view name);
 
 }  // namespace sallyport::wire

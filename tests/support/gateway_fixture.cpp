@@ -38,7 +38,7 @@ struct GatewayFixture::Parts {
     net::Watchdog watchdog;
     net::Resolver resolver;
     net::Dialler dialler{resolver};
-    http::OriginPool pool{dialler, client_tls};
+    http::OriginPool pool{dialler, client_tls, watchdog};
     session::Gateway gateway;
     std::thread thread;
 };
@@ -59,7 +59,13 @@ GatewayFixture::~GatewayFixture() {
 void GatewayFixture::end() {
     if (!parts_) return;
     asio::post(parts_->io, [this] { parts_->watchdog.end_all({ErrorKind::cancelled, "the test is over"}); });
-    asio::post(parts_->io, [this] { parts_->io.stop(); });
+    // What is under way ends first: it refers to what dies with the parts.
+    const auto limit = net::Clock::now() + std::chrono::seconds(5);
+    std::function<void()> stop = [this, &stop, limit] {
+        if (parts_->watchdog.sessions() == 0 || net::Clock::now() > limit) return parts_->io.stop();
+        asio::post(parts_->io, stop);
+    };
+    asio::post(parts_->io, stop);
     parts_->thread.join();
     parts_.reset();
 }

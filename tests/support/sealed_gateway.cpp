@@ -114,7 +114,11 @@ struct SealedGateway::Parts {
     void end() {
         if (!thread.joinable()) return;
         asio::post(io, [this] { proxy->stop(); });
-        asio::post(io, [this] { io.stop(); });
+        std::function<void()> stop = [this, &stop, limit = net::Clock::now() + std::chrono::seconds(5)] {
+            if (proxy->under_way() == 0 || net::Clock::now() > limit) return io.stop();
+            asio::post(io, stop);
+        };
+        asio::post(io, stop);
         thread.join();
         io.restart();
         io.poll();

@@ -101,9 +101,9 @@ TEST_CASE("gate: what is permitted goes on as it was decided on, with the secret
     CHECK(permit.target == "/v1/b?q=%41");
     CHECK(permit.rule == "sallyport.toml:2");
     CHECK(permit.secrets == std::vector<std::string>{"key"});
-    CHECK(permit.origin.host == "api.test");
-    CHECK(permit.origin_tls);
-    CHECK_FALSE(permit.private_addresses);
+    CHECK(permit.way.origin.host == "api.test");
+    CHECK(permit.way.tls);
+    CHECK_FALSE(permit.way.private_addresses);
     const auto& fields = passed.head.fields;
     CHECK(wire::find(fields, "x-api-key") == "real-key");
     CHECK(wire::find(fields, "host") == "api.test");
@@ -164,8 +164,8 @@ TEST_CASE("gate: a table of requests on a TLS connection for api.test:443") {
 TEST_CASE("gate: an override header cannot borrow the private addresses of the rule for its method") {
     const auto borrowed = judged(get("X-HTTP-Method-Override: DELETE\r\n"));
     REQUIRE(borrowed.status() == 0);
-    CHECK_FALSE(borrowed.permit().private_addresses);
-    CHECK(judged(get("", "/v1/x", "DELETE")).permit().private_addresses);
+    CHECK_FALSE(borrowed.permit().way.private_addresses);
+    CHECK(judged(get("", "/v1/x", "DELETE")).permit().way.private_addresses);
 }
 
 TEST_CASE("gate: plain HTTP is decided by Host; without TLS no secret and no placeholder") {
@@ -175,8 +175,8 @@ TEST_CASE("gate: plain HTTP is decided by Host; without TLS no secret and no pla
     CHECK(judged("GET / HTTP/1.0\r\n\r\n", plain).status() == 403);  // for the address, which no rule names
     CHECK(judged("GET /v1/x HTTP/1.1\r\nHost: api.test\r\n\r\n", plain).status() == 403);
     const auto routed = judged("GET /x HTTP/1.1\r\nHost: open.test\r\n\r\n", plain);
-    CHECK(routed.permit().origin.port == 8080);
-    CHECK_FALSE(routed.permit().origin_tls);
+    CHECK(routed.permit().way.origin.port == 8080);
+    CHECK_FALSE(routed.permit().way.tls);
     CHECK(wire::find(routed.head.fields, "Host") == "127.0.0.1:8080");
     const auto astray = judged("GET /x?k=dummy-key-value HTTP/1.1\r\nHost: open.test\r\n\r\n", plain);
     CHECK(astray.status() == 403);

@@ -21,7 +21,9 @@ struct Gateway {
     tls::LeafCache leaves{authority};
     tls::ServerContext server;
 
-    tls::SslPtr accept(const std::string& host) { return server.make_ssl(host, leaves.get(host).value()).value(); }
+    tls::SslPtr accept(const std::string& host, bool http2 = false) {
+        return server.make_ssl(host, leaves.get(host).value(), http2).value();
+    }
 };
 
 struct Client {
@@ -145,9 +147,7 @@ TEST_CASE("server: ALPN picks the best common protocol, refuses when none is com
     CHECK(negotiate("\x02h2").starts_with("refused"));
     CHECK(negotiate("\x08http/0.9").starts_with("refused"));
 
-    const tls::ServerContext both({"h2", "http/1.1"});
-    TlsPair pair(client.connect("api.example", nullptr, "\x08http/1.1\x02h2"),
-                 both.make_ssl("api.example", gateway.leaves.get("api.example").value()).value());
+    TlsPair pair(client.connect("api.example", nullptr, "\x08http/1.1\x02h2"), gateway.accept("api.example", true));
     REQUIRE(pair.handshake());
     CHECK(protocol(pair.client.get()) == "h2");
 }

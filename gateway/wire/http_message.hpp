@@ -1,5 +1,5 @@
 #pragma once
-// The head of an HTTP/1.1 message as a value (RFC 9112).
+// The head of an HTTP message as a value, in the terms of HTTP/1.1 (RFC 9112), whichever version it came by.
 
 #include <cstdint>
 #include <string>
@@ -8,7 +8,8 @@
 
 namespace sallyport::wire {
 
-/// How the end of a message's body is found (RFC 9112, section 6).
+/// How the end of a message's body is found (RFC 9112, section 6). What ends with its HTTP/2 stream and has no length
+/// counts as chunked.
 enum class Framing { none, length, chunked, until_close };
 
 struct BodyFraming {

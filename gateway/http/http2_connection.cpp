@@ -1,0 +1,137 @@
+#include "gateway/http/http2_connection.hpp"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+namespace sallyport::http {
+namespace {
+
+using net::Task;
+
+constexpr std::size_t kReadBlock = 16 * 1024;
+constexpr std::size_t kWriteBlock = 64 * 1024;
+constexpr std::chrono::hours kBusy{24};   // without a byte; each exchange has a limit of its own
+
+/// Registers a timer for others to wake, as long as the coroutine lives in whose frame this is.
+class Wakeable {
+public:
+    Wakeable(net::LifelineTimer*& slot, const boost::asio::any_io_executor& executor, net::Lifeline& lifeline)
+        : timer_(executor, lifeline), slot_(slot) {
+        slot_ = &timer_;
+    }
+    ~Wakeable() { slot_ = nullptr; }
+    Wakeable(const Wakeable&) = delete;
+    Wakeable& operator=(const Wakeable&) = delete;
+    boost::asio::awaitable<void> wait() { return timer_.wait_until(net::Clock::time_point::max()); }
+
+private:
+    net::LifelineTimer timer_;
+    net::LifelineTimer*& slot_;
+};
+
+}  // namespace
+
+Http2Connection::Http2Connection(Http2Session::Role role)
+    : session_(role, role == Http2Session::Role::server ? kTowardsClients : kTowardsOrigins), role_(role) {}
+
+boost::asio::awaitable<void> Http2Connection::run(net::Stream& stream, std::chrono::seconds idle) {
+    using namespace boost::asio::experimental::awaitable_operators;
+    idle_ = idle;
+    stream.lifeline().expect_within(idle_, "idle between requests");
+    was_idle_ = true;
+    auto [read, written] = co_await (read_all(stream) && write_all(stream));
+    ended_ = true;
+    if (!read && read.error().kind == ErrorKind::timed_out) {
+        // Nothing is waited for any more, but what fits into the socket's buffer still goes.
+        session_.shut_down();
+        const auto last_words = session_.next_output();
+        if (last_words) co_await stream.write(*last_words);
+    }
+    const Error closed{ErrorKind::end_of_stream, "closed"};
+    if (!read && read.error().kind == ErrorKind::cancelled && !written) read = written;   // which ended the reading
+    const Error& reason = read ? closed : read.error();
+    session_.fail(reason, reason.kind == ErrorKind::end_of_stream || reason.kind == ErrorKind::io);
+    if (acceptor_) acceptor_->wake();
+    stream.shutdown_write();
+}
+
+void Http2Connection::flush() {
+    if (writer_) writer_->wake();
+}
+
+void Http2Connection::look_after_idleness(net::Lifeline& lifeline) {
+    const bool idle = session_.streams() == 0;
+    if (idle == was_idle_) return;
+    was_idle_ = idle;
+    if (idle)
+        lifeline.expect_within(idle_, "idle between requests");
+    else
+        lifeline.expect_within(kBusy, "no byte in either direction");
+}
+
+/// Until the connection fails or the peer may not say more.
+Task<void> Http2Connection::read_all(net::Stream& stream) {
+    Result<void> result;
+    while (!session_.finished() && result) {
+        result = co_await stream.wait_readable();
+        if (!result) break;
+        const auto block = std::make_unique_for_overwrite<char[]>(kReadBlock);   // not held while nothing comes
+        const auto n = co_await stream.read_some({block.get(), kReadBlock});
+        if (!n) {
+            result = n.error();
+            break;
+        }
+        result = session_.receive({block.get(), *n});
+        stream.lifeline().progress();
+        look_after_idleness(stream.lifeline());
+        flush();
+        if (acceptor_) acceptor_->wake();
+    }
+    if (!result) stream.abort();
+    flush();
+    co_return result;
+}
+
+/// Until the connection fails or neither side has anything to say.
+Task<void> Http2Connection::write_all(net::Stream& stream) {
+    Wakeable woken(writer_, stream.socket().get_executor(), stream.lifeline());
+    std::string block;
+    Result<void> result;
+    while (result) {
+        while (block.size() < kWriteBlock) {
+            const auto output = session_.next_output();
+            if (!output) result = output.error();
+            if (!output || output->empty()) break;
+            block += *output;
+        }
+        look_after_idleness(stream.lifeline());
+        if (!block.empty()) {
+            const auto sent = co_await stream.write(block);
+            if (!sent) result = sent;
+            block.clear();
+        } else if (session_.finished()) {
+            break;
+        } else if (stream.lifeline().ended()) {
+            result = stream.lifeline().reason();
+        } else if (stream.aborted()) {
+            result = Error{ErrorKind::cancelled, "cancelled"};
+        } else {
+            block.shrink_to_fit();   // an idle connection holds no buffer
+            co_await woken.wait();
+        }
+    }
+    stream.abort();
+    co_return result;
+}
+
+boost::asio::awaitable<Http2Connection::StreamPtr> Http2Connection::next_request(
+    net::Lifeline& lifeline, const boost::asio::any_io_executor& executor) {
+    Wakeable woken(acceptor_, executor, lifeline);
+    for (;;) {
+        if (auto stream = session_.take_request()) co_return stream;
+        if (ended_) co_return nullptr;
+        co_await woken.wait();
+        if (lifeline.ended()) co_return nullptr;
+    }
+}
+
+}  // namespace sallyport::http
