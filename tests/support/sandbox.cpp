@@ -96,6 +96,11 @@ const std::vector<User>& sandbox_users() {
     return users;
 }
 
+std::vector<User> one_sandbox_user() {
+    const auto& users = sandbox_users();
+    return users.empty() ? users : std::vector{users.back()};
+}
+
 void skip(const std::string& why) {
     std::cout << "skipped: " << why << '\n';
     if (std::getenv("CI")) FAIL_CHECK("a test must not be skipped where CI is set");
