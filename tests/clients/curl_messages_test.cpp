@@ -29,12 +29,11 @@ struct Pair {
 const Pair kPairs[] = {
     {"h1 to h1", "curl -sS --http1.1 ", "https://api.example.test", Speaks::https1, "1.1"},
     {"h1 to h1, cleartext", "curl -sS --http1.1 ", "http://api.example.test", Speaks::http1, "1.1"},
-
     {"h1 to h2", "curl -sS --http1.1 ", "https://api.example.test", Speaks::https2, "1.1"},
+    {"h2 to h1", "curl -sS --http2 ", "https://api.example.test", Speaks::http1, "2"},
+    {"h2 to h1, from cleartext", "curl -sS --http2-prior-knowledge ", "http://api.example.test", Speaks::https1, "2"},
     {"h2 to h2", "curl -sS --http2 ", "https://api.example.test", Speaks::https2, "2"},
-    {"h2 to h1, cleartext", "curl -sS --http2-prior-knowledge ", "http://api.example.test", Speaks::http1, "2"},
     {"h2 to h2, cleartext", "curl -sS --http2-prior-knowledge ", "http://api.example.test", Speaks::http2, "2"},
-
 };
 
 /// Each line of `text` that is a JSON object.

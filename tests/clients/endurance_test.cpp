@@ -33,7 +33,7 @@ struct Pair {
 const Pair kPairs[] = {
     {"h1 to h1", "curl -sSf --http1.1 ", "https://api.example.test", Speaks::https1},
     {"h1 to h2", "curl -sSf --http1.1 ", "https://api.example.test", Speaks::https2},
-    {"h2 to h1", "curl -sSf --http2-prior-knowledge ", "http://api.example.test", Speaks::http1},
+    {"h2 to h1", "curl -sSf --http2 ", "https://api.example.test", Speaks::http1},
     {"h2 to h2", "curl -sSf --http2 ", "https://api.example.test", Speaks::https2},
 };
 

@@ -16,9 +16,12 @@ std::string TransferOrigin::address_of(Speaks speaks) const {
     return (tls ? "https://127.0.0.1:" : "http://127.0.0.1:") + one;
 }
 
+std::string TransferOrigin::route(const std::string& host, Speaks speaks) const {
+    return "[[route]]\nhost = \"" + host + "\"\nto = \"" + address_of(speaks) + "\"\n";
+}
+
 std::string TransferOrigin::serves(const std::string& host, Speaks speaks) const {
-    return "[[allow]]\nhost = \"" + host + "\"\n[[route]]\nhost = \"" + host + "\"\nto = \"" + address_of(speaks) +
-           "\"\n";
+    return "[[allow]]\nhost = \"" + host + "\"\n" + route(host, speaks);
 }
 
 std::string TransferOrigin::ask(const std::string& path) const {

@@ -16,7 +16,9 @@ class TransferOrigin : public StandIn {
 public:
     TransferOrigin();
 
-    /// The policy's lines that make it the origin of `host`, and allow all of it.
+    /// The policy's lines that make it the origin of `host`.
+    std::string route(const std::string& host, Speaks) const;
+    /// The same, and all of it is allowed.
     std::string serves(const std::string& host, Speaks) const;
     /// How far the transfer `name` is, in bytes; waits until it is at `least`.
     std::uint64_t moved(const std::string& name, std::uint64_t least = 0) const;
