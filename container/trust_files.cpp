@@ -42,7 +42,8 @@ std::vector<std::string> existing(const std::vector<std::string>& patterns, cons
 
 TrustListing look_up(const TrustCandidates& candidates, const Acceptable& acceptable) {
     return {existing(candidates.bundles, acceptable), existing(candidates.hash_directories, acceptable),
-            existing(candidates.anchor_directories, acceptable), existing(candidates.java_stores, acceptable)};
+            existing(candidates.anchor_directories, acceptable), existing(candidates.java_stores, acceptable),
+            existing(candidates.browser_directories, acceptable)};
 }
 
 void append_pem(std::string& bundle, const std::string& pem) {

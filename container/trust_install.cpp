@@ -83,6 +83,13 @@ void replace(const TrustPlan::Replacement& target, const char* source) {
     }
 }
 
+/// Chromium reads policies here, and lists of certificates only from itself and from its user's profile.
+void tell_browser(const std::string& directory, const std::string& ca_pem) {
+    clone_directory(directory);
+    fs::create_directories(directory + kBrowserPolicies);
+    write_file(directory + kBrowserPolicies + "/" + kBrowserPolicyName, browser_policy(ca_pem), 0444);
+}
+
 std::string merged_bundle(const TrustPlan& plan, const TrustRequest& request) {
     std::string bundle;
     if (!plan.base_bundle.empty()) bundle = read_file(plan.base_bundle).value_or("");
@@ -129,8 +136,10 @@ void install_trust(const TrustRequest& request) {
     }
     for (const auto& target : plan.bundles) replace(target, kBundleFile);
     for (const auto& target : plan.java_stores) replace(target, kJavaStoreFile);
-    if (!request.writable)
-        for (const auto& clone : plan.clones) make_read_only(clone.directory);
+    for (const auto& directory : plan.browsers) tell_browser(directory, ca_pem);
+    if (request.writable) return;
+    for (const auto& clone : plan.clones) make_read_only(clone.directory);
+    for (const auto& directory : plan.browsers) make_read_only(directory);
 }
 
 }  // namespace sallyport::container

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <sstream>
 
 #include "container/files.hpp"
 
@@ -63,6 +64,7 @@ TrustCandidates trust_candidates(const std::string& home, const std::string& jav
         .anchor_directories = {"/usr/local/share/ca-certificates", "/etc/pki/ca-trust/source/anchors",
                                "/etc/pki/trust/anchors", "/etc/ca-certificates/trust-source/anchors"},
         .java_stores = java_candidates(home, java_home),
+        .browser_directories = {"/etc/chromium", "/etc/opt/chrome", "/etc/opt/chrome_for_testing", "/etc/opt/edge"},
     };
 }
 
@@ -87,6 +89,8 @@ TrustPlan plan_trust(const TrustListing& existing) {
     };
     plan.bundles = replacements(existing.bundles);
     plan.java_stores = replacements(existing.java_stores);
+    plan.browsers = existing.browser_directories;
+    keep_first_of_each(plan.browsers);
     return plan;
 }
 
@@ -102,6 +106,15 @@ std::string certificate_blocks(std::string_view pem) {
         pem.remove_prefix(end + kEnd.size());
     }
     return out;
+}
+
+std::string browser_policy(const std::string& ca_pem) {
+    // A list of certificates in DER, each in base64: a PEM text is that between its first and its last line.
+    std::istringstream lines(certificate_blocks(ca_pem));
+    std::string base64;
+    for (std::string line; std::getline(lines, line);)
+        if (!line.starts_with("-----")) base64 += line;
+    return "{\"CACertificates\": [\"" + base64 + "\"]}\n";
 }
 
 std::string environment_value(std::span<const std::string> environment, const std::string& key) {

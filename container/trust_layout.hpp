@@ -23,7 +23,14 @@ struct TrustCandidates {
     std::vector<std::string> hash_directories;    ///< X509_LOOKUP_hash_dir(3): HASH.0, HASH.1, ...
     std::vector<std::string> anchor_directories;  ///< from which the system's own tools rebuild the above
     std::vector<std::string> java_stores;
+    std::vector<std::string> browser_directories;  ///< where Chromium and its kin look for policies, a level up
 };
+
+/// Where a browser finds our CA, below one of its directories. Its own list of certificates knows no system's.
+inline constexpr const char* kBrowserPolicies = "/policies/managed";
+/// That file's name and content: https://chromeenterprise.google/policies/#CACertificates
+inline constexpr const char* kBrowserPolicyName = "sallyport-ca.json";
+std::string browser_policy(const std::string& ca_pem);
 
 /// Debian, Alpine, Arch, Fedora and openSUSE. `home` and `java_home` may be empty.
 TrustCandidates trust_candidates(const std::string& home, const std::string& java_home);
@@ -44,6 +51,7 @@ struct TrustPlan {
     std::vector<Clone> clones;         ///< parents before children
     std::vector<Replacement> bundles;  ///< each file once, whatever number of names it has
     std::vector<Replacement> java_stores;
+    std::vector<std::string> browsers;  ///< directories to be cloned, and to get kBrowserPolicies
 };
 
 TrustPlan plan_trust(const TrustListing& existing);

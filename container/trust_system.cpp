@@ -72,6 +72,7 @@ public:
         }
         const auto certificates = certificates_of(read_file(plan.base_bundle).value_or(""));
         for (const auto& store : plan.java_stores) put(store.path, java_trust_store(certificates));
+        tell_browsers();
         set_variables(plan.base_bundle.substr(root_.size()));
         return std::move(changed_);
     }
@@ -107,6 +108,18 @@ private:
             bundle.erase(at, before.size());
         if (bundle.find(ca_) == bundle.npos) append_pem(bundle, ca_);
         return bundle;
+    }
+
+    /// Also those that come later.
+    void tell_browsers() {
+        for (const auto& directory : trust_candidates("", "").browser_directories) {
+            const auto policies = root_ + directory + kBrowserPolicies;
+            fs::path there = policies;
+            while (!fs::exists(fs::symlink_status(there))) there = there.parent_path();
+            if (!only_root_decides(there, root_)) continue;
+            fs::create_directories(policies);
+            put(policies + "/" + kBrowserPolicyName, browser_policy(ca_));
+        }
     }
 
     void set_variables(const std::string& bundle) {

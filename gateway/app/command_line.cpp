@@ -29,12 +29,24 @@ void add_mode(CLI::App& command, policy::Mode& mode) {
         ->type_name("MODE");
 }
 
+void add_outer_proxy(CLI::App& command, std::optional<std::string>& proxy) {
+    command
+        .add_option("--outer-proxy", proxy, "Reach origins through this HTTP proxy (default: HTTPS_PROXY); \"\" for none")
+        ->type_name("URL");
+}
+
 void add_report(CLI::App& command, ReportOptions& report) {
     command.add_flag("--quiet", report.quiet, "No summary at the end");
     command.add_option("--summary", report.markdown_file, "Append a table of what happened, in Markdown")
         ->envname("GITHUB_STEP_SUMMARY")
         ->type_name("FILE");
     command.add_flag("--fail-on-deny", report.fail_on_deny, "Exit with 1 when something was denied (audit: would be)");
+}
+
+void add_name_servers(CLI::App& command, std::vector<std::string>& servers) {
+    command.add_option("--name-server", servers, "Resolve by this server, not by the system's")
+        ->allow_extra_args(false)  // one each time: it would swallow the -- before COMMAND
+        ->type_name("ADDR");
 }
 
 void add_run(CLI::App& cli) {
@@ -45,6 +57,8 @@ void add_run(CLI::App& cli) {
         ->type_name("FILE");
     run->add_option("--audit", options->audit_file, "Append a JSON line for each request and refusal")
         ->type_name("FILE");
+    add_outer_proxy(*run, options->outer_proxy);
+    add_name_servers(*run, options->name_servers);
     add_mode(*run, options->mode);
     add_report(*run, options->report);
     run->add_option("COMMAND", options->command, "What to run, after --")->required();
@@ -115,8 +129,8 @@ void add_gateway(CLI::App& cli) {
         ->type_name("PATH");
     gateway->add_option("--origin-ca", options->origin_ca, "Trust these authorities too when dialling")
         ->type_name("FILE");
-    gateway->add_option("--name-server", options->name_servers, "Resolve by this server, not by the system's")
-        ->type_name("ADDR");
+    add_name_servers(*gateway, options->name_servers);
+    add_outer_proxy(*gateway, options->outer_proxy);
     add_mode(*gateway, options->mode);
     add_report(*gateway, options->report);
     gateway->callback([options] { app::gateway(*options); });

@@ -26,6 +26,7 @@
 #include "gateway/app/doorway_link.hpp"
 #include "gateway/app/guard_command.hpp"
 #include "gateway/app/harden.hpp"
+#include "gateway/app/outer_proxy.hpp"
 #include "gateway/app/policy_file.hpp"
 #include "gateway/app/publisher.hpp"
 #include "gateway/app/reloader.hpp"
@@ -50,6 +51,11 @@ std::filesystem::path state_of(const GatewayOptions& options) {
 ProxyOptions proxy_options(const GatewayOptions& options) {
     ProxyOptions proxy;
     proxy.name_servers = fmt::format("{}", fmt::join(options.name_servers, ","));
+    proxy.outer_proxy = outer_proxy(options.outer_proxy);
+    // What the variable tells clients in the namespace that we share: it would lead from us to us, for ever.
+    if (proxy.outer_proxy && !options.doorway && proxy.outer_proxy->port == container::kExplicitProxyPort &&
+        net::NoProxy().covers(proxy.outer_proxy->host, 0))
+        throw StartupError("the outer proxy of HTTPS_PROXY is this gateway itself; --outer-proxy \"\" does without one");
     if (!options.origin_ca) return proxy;
     const auto extra = container::certificate_blocks(container::read_file(*options.origin_ca).value_or(""));
     if (extra.empty()) throw StartupError("--origin-ca " + *options.origin_ca + " cannot be read, or holds no certificate");

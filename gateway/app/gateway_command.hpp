@@ -20,6 +20,7 @@ struct GatewayOptions {
     std::optional<std::string> trust_directory;
     std::optional<std::string> state;     ///< where the certificate authority is kept
     std::optional<std::string> origin_ca; ///< trusted for origins, beside the system's
+    std::optional<std::string> outer_proxy;   ///< as app::outer_proxy takes it
     std::string admin = kAdminSocket;
     std::vector<std::string> name_servers;
     policy::Mode mode = policy::Mode::enforce;

@@ -18,6 +18,7 @@ struct ProxyOptions {
     session::TimeLimits limits;
     std::string trusted_pem;    ///< authorities that origins are verified against; empty: the system's
     std::string name_servers;   ///< as net::Resolver takes them; empty: the system's
+    std::optional<net::OuterProxy> outer_proxy = {};
 };
 
 /// Serves under whatever the rules are at the moment; several may share them. Runs on the io_context's one thread. What

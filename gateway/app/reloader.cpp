@@ -120,6 +120,9 @@ private:
         if (options_.secrets_stay) return;
         for (const auto& secret : policy.secrets())
             if (secret.value.file) seen_.emplace(*secret.value.file, mark_of(*secret.value.file));
+        for (const auto& origin : policy.origins())
+            for (const auto& file : {origin.ca, origin.client_certificate, origin.client_key})
+                if (file) seen_.emplace(*file, mark_of(*file));
     }
 
     const ReloadOptions& options_;

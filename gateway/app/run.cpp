@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,7 +15,9 @@
 
 #include "container/files.hpp"
 #include "container/guarded_command.hpp"
+#include "container/trust_layout.hpp"
 #include "gateway/app/harden.hpp"
+#include "gateway/app/outer_proxy.hpp"
 #include "gateway/app/policy_file.hpp"
 #include "gateway/app/proxy.hpp"
 #include "gateway/app/reloader.hpp"
@@ -48,6 +51,12 @@ std::vector<container::HiddenPath> hidden_paths(const RunOptions& options, const
         hidden.push_back({options.policy_file, container::read_file(options.policy_file).value_or("")});
     for (const auto& secret : policy.secrets())
         if (secret.value.file) hidden.push_back({*secret.value.file, secret.placeholder.value_or("")});
+    for (const auto& origin : policy.origins()) {
+        if (origin.ca)   // may be read, not written: what it trusts is trusted at the next start, too
+            hidden.push_back({*origin.ca, container::certificate_blocks(container::read_file(*origin.ca).value_or(""))});
+        for (const auto& file : {origin.client_certificate, origin.client_key})   // the key may be in either
+            if (file) hidden.push_back({*file, {}});
+    }
     return hidden;
 }
 
@@ -112,12 +121,15 @@ void run(const RunOptions& options) {
     harden();
     const Report report(options.report, options.mode);  // not earlier: the first process must not have a copy
     report.announce();
+    ProxyOptions proxy_options;
+    proxy_options.outer_proxy = outer_proxy(options.outer_proxy);
     const auto authority = tls::Authority::load_or_create(state);
     session::LiveRules rules({policy, std::make_shared<secrets::Store>(policy)});
     withhold_variables(command, *rules.current()->secrets, options.report.quiet);
     std::optional<audit::Audit> audit(options.audit_file);
     boost::asio::io_context io(1);
-    Proxy proxy(io, rules, authority, *audit, command.take_sockets());
+    proxy_options.name_servers = fmt::format("{}", fmt::join(options.name_servers, ","));
+    Proxy proxy(io, rules, authority, *audit, command.take_sockets(), proxy_options);
     const auto policy_fd = open_policy(options.policy_file, options.mode);
     std::optional<Reloader> reloader;
     if (policy_fd) {

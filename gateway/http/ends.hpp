@@ -32,6 +32,10 @@ public:
     /// null, end the message. Returns when they are on their way or in a buffer with a bound.
     virtual net::Task<void> write(Pieces, const wire::Fields* trailers) = 0;
 
+    /// After a head that switches protocols, read or started: from now on the bytes are no HTTP's. read_body() gives them
+    /// as they come and body_done() says that the peer has closed its side; write() with trailers closes ours.
+    virtual void switch_protocols() = 0;
+
     /// Ends what waits now and whatever would wait later, until resume().
     virtual void interrupt() = 0;
     virtual void resume() = 0;
@@ -44,6 +48,8 @@ public:
     virtual void start(wire::ResponseHead&) = 0;
     /// What is left of the request will not be read: the response that follows says so where it must.
     virtual void abandon_request() = 0;
+    /// Whether cut(REFUSED_STREAM) tells the client that nobody has acted on its request and that it may send it again.
+    virtual bool knows_refused_streams() const = 0;
     /// The response ends here and is not whole; the client must not take it for that. `code`: RFC 9113, section 7.
     virtual void cut(std::uint32_t code) = 0;
     /// Ends when the client is gone.
@@ -60,7 +66,8 @@ public:
     /// The request was surely not acted on, or the connection was an old one that has gone without a byte: after such a
     /// failure it may be sent again.
     virtual bool untouched() const = 0;
-    /// With what code the origin reset the stream (RFC 9113, section 7), if it did.
+    /// With what code the origin reset the stream (RFC 9113, section 7), if it did; REFUSED_STREAM also for what it was
+    /// not asked at all.
     virtual std::optional<std::uint32_t> reset_code() const = 0;
     /// What kind of address the origin has ("a private address"), if not a public one.
     virtual const std::optional<std::string>& private_address() const = 0;

@@ -2,6 +2,8 @@
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
+#include "gateway/http/websocket.hpp"
+
 namespace sallyport::http {
 namespace {
 
@@ -15,8 +17,8 @@ std::uint64_t total(Pieces pieces) {
 
 }  // namespace
 
-Exchange::Exchange(ClientEnd& client, OriginEnd& origin, const wire::RequestHead& head)
-    : client_(client), origin_(origin), head_(head) {}
+Exchange::Exchange(ClientEnd& client, OriginEnd& origin, const wire::RequestHead& head, TunnelLimits limits)
+    : client_(client), origin_(origin), head_(head), limits_(limits) {}
 
 boost::asio::awaitable<ExchangeOutcome> Exchange::run() {
     using namespace boost::asio::experimental::awaitable_operators;
@@ -79,8 +81,10 @@ Task<wire::ResponseHead> Exchange::final_head() {
         client_.lifeline().progress();
         if (head->status < 100) co_return Error{ErrorKind::malformed, "the origin's status code is no number of its kind"};
         if (!head->is_interim()) co_return head;
-        if (head->status == 101)
-            co_return Error{ErrorKind::malformed, "the origin switched protocols without being asked"};
+        if (head->status == 101) {
+            if (auto kept = check_switch(head_, *head); !kept) co_return kept.error();
+            co_return head;
+        }
         if (auto sent = co_await client_.send_interim(*head); !sent) {
             outcome_.client_failed = true;
             co_return sent.error();
@@ -103,17 +107,45 @@ Task<void> Exchange::pass_response() {
     if (!head) co_return head.error();
     client_.start(*head);
     outcome_.status = head->status;
-    auto pieces = origin_.buffered_body();
+    if (head->status == 101) co_return co_await tunnel();
+    co_return co_await pass(origin_, client_, outcome_.response_bytes);
+}
+
+Task<void> Exchange::pass(End& from, End& to, std::uint64_t& count) {
+    auto pieces = from.buffered_body();
     for (;;) {
         if (!pieces) co_return pieces.error();
-        const bool done = origin_.body_done();
-        const wire::Fields* const trailers = done ? &origin_.trailers() : nullptr;
-        if (auto sent = co_await client_.write(*pieces, trailers); !sent) co_return sent;
-        outcome_.response_bytes += total(*pieces);
+        const bool done = from.body_done();
+        const wire::Fields* const trailers = done ? &from.trailers() : nullptr;
+        if (auto sent = co_await to.write(*pieces, trailers); !sent) co_return sent;
+        count += total(*pieces);
         if (done) co_return Result<void>{};
         client_.lifeline().progress();
-        pieces = co_await origin_.read_body();
+        pieces = co_await from.read_body();
     }
+}
+
+Task<void> Exchange::tunnel() {
+    using namespace boost::asio::experimental::awaitable_operators;
+    client_.switch_protocols();
+    origin_.switch_protocols();
+    client_.lifeline().expect_within(limits_.idle, "no byte in either direction");
+    auto [up, down] = co_await (tunnel_side(client_, origin_, outcome_.request_bytes) &&
+                                tunnel_side(origin_, client_, outcome_.response_bytes));
+    // The first real failure is the reason; the other direction was only interrupted for it.
+    if (!up && up.error().kind != ErrorKind::cancelled) co_return up;
+    if (!down) co_return down;
+    co_return up;
+}
+
+Task<void> Exchange::tunnel_side(End& from, End& to, std::uint64_t& count) {
+    auto passed = co_await pass(from, to, count);
+    client_.lifeline().expect_within(limits_.closing, "one side has closed");
+    if (!passed) {
+        from.interrupt();
+        to.interrupt();
+    }
+    co_return passed;
 }
 
 }  // namespace sallyport::http

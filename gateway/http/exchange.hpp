@@ -5,13 +5,22 @@
 // client that waits for 100-continue gets the origin's own. Each piece is written on before the next is read: the slower
 // side sets the pace, and one block (HTTP/1.1) or one window (HTTP/2) is all that is held. When the response is complete
 // and the request is not, the rest of the upload is abandoned.
+//
+// When the response switches protocols (WebSocket), as the request asked and by its handshake, a tunnel follows: bytes
+// both ways, looking at none of them, until both sides have closed.
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
 #include "gateway/http/ends.hpp"
 
 namespace sallyport::http {
+
+struct TunnelLimits {
+    std::chrono::seconds idle{24 * 3600};   ///< without a byte in either direction; dead peers end by TCP's keep-alive
+    std::chrono::seconds closing{30};       ///< the same, once one side has closed
+};
 
 struct ExchangeOutcome {
     unsigned status = 0;               ///< 0: no response head was passed on
@@ -28,7 +37,7 @@ struct ExchangeOutcome {
 class Exchange {
 public:
     /// All references outlive run(). `head` is the permitted request, as it goes to the origin.
-    Exchange(ClientEnd& client, OriginEnd& origin, const wire::RequestHead& head);
+    Exchange(ClientEnd& client, OriginEnd& origin, const wire::RequestHead& head, TunnelLimits limits);
 
     boost::asio::awaitable<ExchangeOutcome> run();
 
@@ -37,10 +46,14 @@ private:
     net::Task<void> download();
     net::Task<void> pass_response();
     net::Task<wire::ResponseHead> final_head();
+    net::Task<void> tunnel();
+    net::Task<void> tunnel_side(End& from, End& to, std::uint64_t& count);
+    net::Task<void> pass(End& from, End& to, std::uint64_t& count);
 
     ClientEnd& client_;
     OriginEnd& origin_;
     const wire::RequestHead& head_;
+    const TunnelLimits limits_;
     ExchangeOutcome outcome_;
     bool upload_done_ = false;
     bool abandoned_ = false;   ///< the response is over: the rest of the request is of no interest

@@ -15,7 +15,15 @@ Task<void> Http1End<Base, Reader>::write(Pieces pieces, const wire::Fields* trai
     const std::string_view direct = as_is ? pieces.front() : std::string_view();
     auto sent = co_await stream_.write(out_, direct);
     out_.clear();
+    if (sent && trailers && switched_) stream_.shutdown_write();
     co_return sent;
+}
+
+template <class Base, class Reader>
+void Http1End<Base, Reader>::switch_protocols() {
+    reader_.switch_protocols();
+    framing_ = Framing::none;
+    switched_ = true;
 }
 
 template class Http1End<ClientEnd, Http1Reader<true>>;
@@ -34,6 +42,12 @@ void Http1ClientEnd::start(wire::ResponseHead& head) {
     framing_ = framing.kind;
 }
 
+void Http1ClientEnd::switch_protocols() {
+    Http1End::switch_protocols();
+    keep_alive_ = false;
+    lifeline().watch_client(nullptr);   // a client that has closed may have said something before
+}
+
 void Http1ClientEnd::abandon_request() {
     if (!reader_.message_done() || lifeline().ended()) keep_alive_ = false;
 }
@@ -42,6 +56,7 @@ void Http1OriginEnd::start(const wire::RequestHead& head) {
     out_ = request_text(head);
     framing_ = head.body.kind;
     to_head_ = head.method == "HEAD";
+    upgrade_ = !head.upgrade.empty();
     untouched_ = connection_->reused;
 }
 
@@ -58,7 +73,8 @@ Task<wire::ResponseHead> Http1OriginEnd::read_head() {
 }
 
 void Http1OriginEnd::finish() {
-    if (keep_alive_ && !reader_.has_buffered_input()) keep_(std::move(connection_));
+    // After a request to switch, whatever the answer was, somebody behind the origin may take what follows for a tunnel.
+    if (keep_alive_ && !upgrade_ && !reader_.has_buffered_input()) keep_(std::move(connection_));
 }
 
 }  // namespace sallyport::http

@@ -18,6 +18,7 @@ public:
     bool body_done() const final { return reader_.message_done(); }
     const wire::Fields& trailers() const final { return reader_.trailers(); }
     net::Task<void> write(Pieces, const wire::Fields* trailers) final;
+    void switch_protocols() override;
     void interrupt() final { stream_.abort(); }
     void resume() final { stream_.resume(); }
 
@@ -28,6 +29,7 @@ protected:
     Reader& reader_;
     std::string out_;   ///< a head that has not gone yet
     wire::Framing framing_ = wire::Framing::none;
+    bool switched_ = false;
 };
 
 extern template class Http1End<ClientEnd, Http1Reader<true>>;
@@ -44,7 +46,9 @@ public:
 
     net::Task<void> send_interim(wire::ResponseHead&) override;
     void start(wire::ResponseHead&) override;
+    bool knows_refused_streams() const override { return false; }
     void cut(std::uint32_t) override { stream_.reset(); }
+    void switch_protocols() override;
     net::Lifeline& lifeline() override { return stream_.lifeline(); }
 
     void abandon_request() override;
@@ -87,6 +91,7 @@ private:
     bool to_head_ = false;      ///< its response has no body
     bool untouched_ = false;
     bool keep_alive_ = false;
+    bool upgrade_ = false;      ///< it was asked to switch protocols
 };
 
 }  // namespace sallyport::http

@@ -93,9 +93,14 @@ std::string Http1Reader<is_request>::take_buffered_input() {
 template <bool is_request>
 Result<std::span<const std::string_view>> Http1Reader<is_request>::buffered_body() {
     std::span<const std::string_view> none;
-    if (parser_->done()) return none;
+    if (message_done()) return none;
     buffer_.consume(std::exchange(used_, 0));
     if (buffer_.empty()) return none;
+    if (switched_) {
+        raw_ = buffer_.data();
+        used_ = raw_.size();
+        return std::span<const std::string_view>(&raw_, 1);
+    }
     if (auto parsed = parse(); !parsed) return parsed.error();
     return parser_->body();
 }
@@ -104,10 +109,18 @@ template <bool is_request>
 Task<std::span<const std::string_view>> Http1Reader<is_request>::read_body() {
     for (;;) {
         auto pieces = buffered_body();
-        if (!pieces || !pieces->empty() || parser_->done()) co_return pieces;
-        buffer_.consume(std::exchange(used_, 0));
-        auto filled = co_await fill();
+        if (!pieces || !pieces->empty() || message_done()) co_return pieces;
+        Result<void> filled;
+        if (switched_)
+            filled = co_await wait_message();   // maybe for hours, without a buffer
+        else
+            filled = co_await fill();
         if (filled) continue;
+        // How the connection of another protocol ends says nothing: that has words of its own for it.
+        if (switched_ && (filled.error().kind == ErrorKind::end_of_stream || filled.error().kind == ErrorKind::io)) {
+            closed_ = true;
+            continue;
+        }
         if (filled.error().kind != ErrorKind::end_of_stream) co_return filled.error();
         if (auto ended = parser_->put_end(); !ended) co_return ended.error();
     }

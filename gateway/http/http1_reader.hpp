@@ -51,7 +51,9 @@ public:
     net::Task<std::span<const std::string_view>> read_body();
     /// What of the body is at hand already, without waiting; may be nothing.
     Result<std::span<const std::string_view>> buffered_body();
-    bool message_done() const { return parser_->done(); }
+    /// What follows the head that was read last is no HTTP: the body is now whatever comes until the peer has closed.
+    void switch_protocols() { switched_ = true; }
+    bool message_done() const { return switched_ ? closed_ : parser_->done(); }
     /// Trailers of the message that is done.
     wire::Fields& trailers() { return parser_->trailers(); }
     /// Bytes came that are no part of the messages read so far.
@@ -67,6 +69,9 @@ private:
     InputBuffer buffer_;
     std::size_t used_ = 0;   ///< bytes that the views handed out last point into
     std::optional<Parser> parser_;   ///< of the current message
+    bool switched_ = false;
+    bool closed_ = false;   ///< after switched_: by the peer
+    std::string_view raw_;   ///< after switched_: what was handed out last
 };
 
 extern template class Http1Reader<true>;

@@ -36,7 +36,13 @@ std::string request_text(const wire::RequestHead& head) {
     out += " HTTP/1.1\r\n";
     append_fields(out, head.fields);
     append_framing(out, head.body);
-    if (wire::find(head.fields, "TE")) out += "Connection: TE\r\n";
+    const bool te = wire::find(head.fields, "TE").has_value();
+    if (!head.upgrade.empty()) {
+        out += te ? "Connection: Upgrade, TE\r\n" : "Connection: Upgrade\r\n";
+        append_fields(out, {{"Upgrade", head.upgrade}});
+    } else if (te) {
+        out += "Connection: TE\r\n";
+    }
     out += "\r\n";
     return out;
 }
@@ -48,6 +54,7 @@ BodyFraming client_framing(const wire::ResponseHead& head, int client_minor_vers
 }
 
 std::string response_text(wire::ResponseHead& head, BodyFraming framing, int client_minor_version, bool close) {
+    const std::string upgrade(wire::find(head.fields, "Upgrade").value_or(""));
     wire::remove_connection_fields(head.fields);
     if (head.is_interim() || head.status == 204) wire::erase(head.fields, "Content-Length");   // RFC 9110, section 8.6
     std::string out;
@@ -59,7 +66,10 @@ std::string response_text(wire::ResponseHead& head, BodyFraming framing, int cli
     out += "\r\n";
     append_fields(out, head.fields);
     append_framing(out, framing);
-    if (!head.is_interim()) {
+    if (head.status == 101) {
+        out += "Connection: Upgrade\r\n";
+        append_fields(out, {{"Upgrade", upgrade}});
+    } else if (!head.is_interim()) {
         if (close)
             out += "Connection: close\r\n";
         else if (client_minor_version == 0)

@@ -10,8 +10,8 @@
 namespace sallyport::http {
 
 /// The head as it goes to the origin: target, Host and the other fields are already those that were decided on, and
-/// none of them concerns the client's connection but "TE: trailers". The body keeps its framing, and the connection is
-/// kept alive.
+/// none of them concerns the client's connection but "TE: trailers"; `upgrade` becomes fields here. The body keeps its
+/// framing, and the connection is kept alive.
 std::string request_text(const wire::RequestHead& head);
 
 /// How a response's body goes to this client: the origin's own framing where the client can read it, chunked for

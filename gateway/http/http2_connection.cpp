@@ -32,7 +32,7 @@ private:
 }  // namespace
 
 Http2Connection::Http2Connection(Http2Session::Role role)
-    : session_(role, role == Http2Session::Role::server ? kTowardsClients : kTowardsOrigins), role_(role) {}
+    : session_(role, role == Http2Session::Role::server ? kTowardsClients : kTowardsOrigins) {}
 
 boost::asio::awaitable<void> Http2Connection::run(net::Stream& stream, std::chrono::seconds idle, std::chrono::seconds head) {
     using namespace boost::asio::experimental::awaitable_operators;

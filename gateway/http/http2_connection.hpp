@@ -43,7 +43,6 @@ private:
     void look_after_phase(net::Lifeline&);
 
     Http2Session session_;
-    const Http2Session::Role role_;
     enum class Phase { idle, head, busy };
 
     std::chrono::seconds idle_{};

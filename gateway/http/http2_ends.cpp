@@ -160,7 +160,11 @@ void Http2OriginEnd::start(const wire::RequestHead& head) {
 Result<void> Http2OriginEnd::submit_head() {
     Result<void> sent = Error{ErrorKind::io, "the origin closed the connection"};
     if (!connection_->ended()) sent = connection_->session().submit_request(stream_, head_);
-    stream_->untouched = !sent;
+    if (!sent) {   // the reading side learns of it, too
+        stream_->failure = sent.error();
+        stream_->untouched = true;
+        stream_->reset_code = NGHTTP2_REFUSED_STREAM;
+    }
     return sent;
 }
 

@@ -22,6 +22,7 @@ public:
     bool body_done() const final { return stream_->in_ended && stream_->in.empty(); }
     const wire::Fields& trailers() const final { return stream_->trailers; }
     net::Task<void> write(Pieces, const wire::Fields* trailers) final;
+    void switch_protocols() final {}   // DATA carries any bytes, and END_STREAM closes a side (RFC 8441, section 5)
     void interrupt() final;
     void resume() final { interrupted_ = false; }
 
@@ -54,6 +55,7 @@ public:
     net::Task<void> send_interim(wire::ResponseHead&) override;
     void start(wire::ResponseHead&) override;
     void abandon_request() override {}
+    bool knows_refused_streams() const override { return true; }
     void cut(std::uint32_t code) override;
     net::Lifeline& lifeline() override { return lifeline_; }
 

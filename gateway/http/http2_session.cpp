@@ -135,6 +135,7 @@ struct Http2Session::Callbacks {
         if (!(stream->in_ended && stream->out_sent)) {
             stream->failure = Error{ErrorKind::io, std::string("the stream was reset (") + nghttp2_http2_strerror(code) + ")"};
             stream->untouched = code == NGHTTP2_REFUSED_STREAM;
+            if (stream->untouched) stream->reset_code = code;
         }
         stream->closed = true;
         notify(*stream);
@@ -192,10 +193,12 @@ Http2Session::Http2Session(Role role, const Http2Limits& limits) : role_(role) {
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, static_cast<std::uint32_t>(limits.stream_window)},
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(wire::kMaxHeadBytes)}};
-    if (role == Role::client)
+    if (role == Role::client) {
         settings.push_back({NGHTTP2_SETTINGS_ENABLE_PUSH, 0});
-    else
+    } else {
         settings.push_back({NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1});
+        settings.push_back({NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1});
+    }
     nghttp2_submit_settings(made, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
     nghttp2_session_set_local_window_size(made, NGHTTP2_FLAG_NONE, 0, limits.connection_window);
 }

@@ -50,7 +50,7 @@ struct Http2Stream {
     bool reset_sent = false;
     bool closed = false;
     std::optional<Error> failure;   ///< it ended before its time
-    std::optional<std::uint32_t> reset_code;   ///< the peer's RST_STREAM
+    std::optional<std::uint32_t> reset_code;   ///< the peer's RST_STREAM, or REFUSED_STREAM by its GOAWAY
     bool untouched = false;   ///< after a failure: the peer has surely not acted on it
 };
 

@@ -29,7 +29,7 @@ bool agreed_on_http2(const net::Stream& stream) {
 
 std::string OriginKey::text() const {
     return (tls ? "https://" : "http://") + host + ":" + std::to_string(port) + (private_addresses ? " private" : "") +
-           protocol_text(protocol);
+           (options ? " " + options->id : "") + protocol_text(protocol);
 }
 
 /// A connection with a lifeline of its own: no request owns it.
@@ -161,7 +161,7 @@ Task<OriginPool::Found> OriginPool::connect(const OriginKey& key, net::Lifeline&
     auto socket = co_await dialler_.dial(lifeline, key.host, key.port, key.private_addresses);
     if (!socket) co_return socket.error();
     auto connection = std::make_unique<Http1Connection>(std::move(*socket), lifeline);
-    connection->private_address = net::private_peer(connection->stream.socket());
+    connection->private_address = dialler_.private_peer(key.host, key.port, connection->stream.socket());
     bool http2 = key.protocol == OriginKey::Protocol::http2;
     if (key.tls) {
         if (auto done = co_await start_tls(key, connection->stream); !done) co_return done.error();
@@ -176,7 +176,7 @@ Task<OriginPool::Found> OriginPool::connect(const OriginKey& key, net::Lifeline&
 }
 
 Task<void> OriginPool::start_tls(const OriginKey& key, net::Stream& stream) {
-    auto ssl = tls_.make_ssl(key.host, key.port);
+    auto ssl = tls_.make_ssl(key.host, key.port, key.options);
     if (!ssl) co_return ssl.error();
     static constexpr unsigned char kHttp1[] = "\x08http/1.1";
     if (key.protocol == OriginKey::Protocol::http1) SSL_set_alpn_protos(ssl->get(), kHttp1, sizeof kHttp1 - 1);

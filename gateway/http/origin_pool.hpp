@@ -27,6 +27,7 @@ struct OriginKey {
     bool tls = false;
     bool private_addresses = false;
     Protocol protocol = Protocol::negotiated;
+    std::shared_ptr<const tls::OriginOptions> options;   ///< of TLS; null: nothing special
 
     std::string text() const;
 };

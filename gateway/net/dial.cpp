@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <boost/asio/this_coro.hpp>
@@ -23,7 +22,6 @@ namespace {
 using Socket = asio::ip::tcp::socket;
 
 constexpr std::chrono::milliseconds kAttemptDelay{250};                            // RFC 8305, 8
-constexpr int kKeepAliveIdle = 60, kKeepAliveInterval = 15, kKeepAliveProbes = 4;  // seconds, seconds, count
 
 /// The attempts under way. Their handlers share it, and do nothing once the dialling coroutine is done with it.
 struct Race {
@@ -61,17 +59,7 @@ private:
 
 /// By hand, since Asio does not make sockets close-on-exec.
 UniqueFd open_socket(bool v4) {
-    UniqueFd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
-    if (!fd) return fd;
-    const auto set = [&fd](int level, int option, int value) {
-        ::setsockopt(fd.get(), level, option, &value, sizeof value);
-    };
-    set(IPPROTO_TCP, TCP_NODELAY, 1);
-    set(SOL_SOCKET, SO_KEEPALIVE, 1);
-    set(IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveIdle);
-    set(IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveInterval);
-    set(IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbes);
-    return fd;
+    return UniqueFd(::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
 }
 
 void start_attempt(const std::shared_ptr<Race>& race, const asio::any_io_executor& executor, const Endpoint& to) {

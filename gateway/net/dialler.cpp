@@ -1,6 +1,18 @@
 #include "gateway/net/dialler.hpp"
 
 namespace sallyport::net {
+namespace {
+
+Task<Socket> dial_through(Resolver& resolver, const OuterProxy& proxy, Lifeline& lifeline, std::string host,
+                          std::uint16_t port, Clock::time_point deadline) {
+    const DialRules any{true, nullptr, false};
+    auto socket = co_await dial(resolver, lifeline, proxy.host, proxy.port, any, deadline);
+    if (!socket && lifeline.ended()) co_return socket.error();
+    if (!socket) co_return Error{socket.error().kind, "the outer proxy cannot be reached: " + socket.error().detail};
+    co_return co_await connect_through(std::move(*socket), proxy, lifeline, std::move(host), port, deadline);
+}
+
+}  // namespace
 
 Task<Socket> Dialler::dial(Lifeline& lifeline, std::string host, std::uint16_t port, bool private_addresses) {
     const auto now = Clock::now();
@@ -11,13 +23,24 @@ Task<Socket> Dialler::dial(Lifeline& lifeline, std::string host, std::uint16_t p
         read_at_ = now;
     }
     const DialRules rules{private_addresses, own_, local_networks_};   // a name of its own: GCC 12 destroys a braced temporary twice here
-    co_return co_await net::dial(resolver_, lifeline, std::move(host), port, rules, now + kTimeLimit);
+    if (!goes_through_proxy(host, port))
+        co_return co_await net::dial(resolver_, lifeline, std::move(host), port, rules, now + kTimeLimit);
+    if (const auto literal = IpAddress::parse(host)) {
+        const auto permitted = permitted_addresses(host, {*literal}, rules);
+        if (!permitted) co_return permitted.error();
+    }
+    co_return co_await dial_through(resolver_, *outer_, lifeline, std::move(host), port, now + kTimeLimit);
 }
 
-std::optional<std::string> private_peer(const Socket& socket) {
+bool Dialler::goes_through_proxy(const std::string& host, std::uint16_t port) const {
+    return outer_ && !outer_->no_proxy.covers(host, port);
+}
+
+std::optional<std::string> Dialler::private_peer(const std::string& host, std::uint16_t port, const Socket& socket) const {
     boost::system::error_code ec;
     const auto peer = socket.remote_endpoint(ec);
-    const auto address = ec ? std::nullopt : IpAddress::parse(peer.address().to_string());
+    auto address = ec ? std::nullopt : IpAddress::parse(peer.address().to_string());
+    if (goes_through_proxy(host, port)) address = IpAddress::parse(host);
     const auto reason = address ? private_reason(*address) : std::nullopt;
     if (!reason) return std::nullopt;
     return std::string(*reason);

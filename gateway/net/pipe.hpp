@@ -15,7 +15,7 @@ namespace sallyport::net {
 /// The sockets are non-blocking. SIGPIPE must be ignored: splice(2) knows no MSG_NOSIGNAL.
 class Pipe {
 public:
-    static constexpr std::size_t kMost = 64 * 1024;   ///< bytes at once: what the kernel gives a pipe unasked
+    static constexpr std::size_t kMost = 64 * 1024;  ///< bytes at once: what the kernel gives a pipe unasked
 
     /// nullopt: out of descriptors, or of the pipes that a user may have.
     static std::optional<Pipe> make();

@@ -11,8 +11,8 @@
 namespace sallyport::net {
 namespace {
 
-constexpr std::size_t kBlock = 16 * 1024;   // what fits into a TLS record
-constexpr int kMostUnpaused = 16;           // pieces: about one megabyte
+constexpr std::size_t kBlock = 16 * 1024;  // what fits into a TLS record
+constexpr int kMostUnpaused = 16;          // pieces: about one megabyte
 
 bool was_reset(Stream& stream) {
     pollfd fd{stream.socket().native_handle(), 0, 0};
@@ -33,7 +33,7 @@ public:
     void cancel() override {}
     bool peer_gone() override { return blocked > 0 && noticed(); }
 
-    int blocked = 0;   ///< directions that wait for their writer
+    int blocked = 0;  ///< directions that wait for their writer
 
 private:
     Stream& client_;
@@ -77,35 +77,30 @@ Task<void> splice_waiting(Direction way, Pipe& pipe) {
     }
 }
 
-/// The same through a buffer. May wait for more when the last piece filled it.
-Task<void> copy_waiting(Direction way) {
+/// One piece through a buffer, at most kBlock.
+Task<std::size_t> copy_piece(Direction way) {
     std::array<char, kBlock> block;
-    for (bool more = true; more;) {
-        const auto n = co_await way.from.read_some(block);
-        if (!n) co_return n.error();
-        way.from.lifeline().progress();
-        ++way.watch.blocked;
-        const auto written = co_await way.to.write({block.data(), *n});
-        --way.watch.blocked;
-        if (!written) co_return written;
-        way.count += *n;
-        more = *n == block.size();
-    }
-    co_return Result<void>{};
+    const auto n = co_await way.from.read_some(block);
+    if (!n) co_return n.error();
+    way.from.lifeline().progress();
+    ++way.watch.blocked;
+    const auto written = co_await way.to.write({block.data(), *n});
+    --way.watch.blocked;
+    if (!written) co_return written.error();
+    way.count += *n;
+    co_return *n;
 }
 
 /// To the end of what `from` sends, which is an error like others.
 Task<void> move_all(Direction way) {
     for (;;) {
-        Result<void> moved = co_await way.from.wait_readable();
-        if (!moved) co_return moved;
-        std::optional<Pipe> pipe;
-        if (way.from.is_raw() && !way.to.ssl()) pipe = Pipe::make();
-        if (pipe)
-            moved = co_await splice_waiting(way, *pipe);
-        else
-            moved = co_await copy_waiting(way);
-        if (!moved) co_return moved;
+        if (auto ready = co_await way.from.wait_readable(); !ready) co_return ready;
+        const auto first = co_await copy_piece(way);
+        if (!first) co_return first.error();
+        // A keystroke is not worth a pipe, and a full piece has more behind it.
+        if (*first < kBlock || !way.from.is_raw() || way.to.ssl()) continue;
+        if (auto pipe = Pipe::make())
+            if (auto moved = co_await splice_waiting(way, *pipe); !moved) co_return moved;
     }
 }
 
@@ -128,9 +123,12 @@ Task<void> relay(Stream& client, Stream& origin, RelayCount& count) {
     ResetWatch watch(client, origin);
     const Direction to_origin{client, origin, count.from_client, watch};
     const Direction to_client{origin, client, count.from_origin, watch};
-    auto [up, down] = co_await (pump(to_origin) && pump(to_client));
-    const bool failed = !up || !down;
-    if (failed && watch.noticed()) co_return io_error(ECONNRESET);
+    const auto [up, down] = co_await (pump(to_origin) && pump(to_client));
+    if (up && down) co_return up;
+    const bool was_noticed = watch.noticed();
+    client.reset();  // a FIN would tell either that what it got is complete
+    origin.reset();
+    if (was_noticed) co_return io_error(ECONNRESET);
     // The first real failure is the reason; the other direction was only cancelled for it.
     if (!up && up.error().kind != ErrorKind::cancelled) co_return up;
     if (!down) co_return down;

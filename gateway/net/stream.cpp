@@ -1,5 +1,7 @@
 #include "gateway/net/stream.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -14,6 +16,7 @@
 #include <cstring>
 
 #include "gateway/net/io_error.hpp"
+#include "gateway/tls/client_context.hpp"
 
 namespace sallyport::net {
 namespace {
@@ -21,12 +24,23 @@ namespace {
 constexpr auto kNoThrow = boost::asio::as_tuple(boost::asio::use_awaitable);
 constexpr int kMostUnpaused = 64;   // operations: about one megabyte of body
 
+/// A peer that is gone without a word is found out within two minutes, and what is idle for hours outlives the memory of
+/// a NAT on the way.
+void set_options(int fd) {
+    const auto set = [fd](int level, int option, int value) { ::setsockopt(fd, level, option, &value, sizeof value); };
+    set(IPPROTO_TCP, TCP_NODELAY, 1);   // an event of a stream waits for no ACK
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, 60);   // seconds
+    set(IPPROTO_TCP, TCP_KEEPINTVL, 15);
+    set(IPPROTO_TCP, TCP_KEEPCNT, 4);
+}
+
 }  // namespace
 
 Stream::Stream(Socket socket, Lifeline& lifeline) : socket_(std::move(socket)), lifeline_(&lifeline) {
     boost::system::error_code ignored;
     socket_.native_non_blocking(true, ignored);
-    socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);   // an event of a stream waits for no ACK
+    set_options(socket_.native_handle());
     lifeline.attach(*this);
 }
 
@@ -165,7 +179,7 @@ Task<void> Stream::write(std::string_view first, std::string_view second) {
                 written = static_cast<std::size_t>(n);
             } else {
                 const auto wants = ssl_wants(n, "write");
-                if (!wants) co_return wants.error();
+                if (!wants) co_return last_words(wants.error());
                 wait = *wants;
             }
         } else {
@@ -225,7 +239,19 @@ Result<Socket::wait_type> Stream::ssl_wants(int result, const char* what) {
     if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
         return Error{ErrorKind::io, "closed without close_notify"};
     const char* reason = ERR_reason_error_string(code);
+    if (auto why = tls::verify_failure_text(ssl_.get()); !why.empty()) return Error{ErrorKind::tls, "the origin " + why};
     return Error{ErrorKind::tls, std::string("TLS ") + what + ": " + (reason ? reason : "failed")};
+}
+
+/// A peer that gives up says why in an alert, which may still wait to be read when a write fails.
+Error Stream::last_words(Error otherwise) {
+    char byte = 0;
+    ERR_clear_error();
+    const int n = SSL_peek(ssl_.get(), &byte, 1);
+    if (n > 0) return otherwise;
+    const auto wants = ssl_wants(n, "read");
+    if (!wants && wants.error().kind == ErrorKind::tls) return wants.error();
+    return otherwise;
 }
 
 void Stream::shutdown_write() {

@@ -85,6 +85,7 @@ private:
     Result<std::size_t> read_tls(std::span<char> into, Waits&);
     Task<void> wait_for(Socket::wait_type);
     Result<Socket::wait_type> ssl_wants(int result, const char* what);
+    Error last_words(Error otherwise);
     static const BIO_METHOD* bio_method();
     static int bio_read(BIO*, char*, int);
     static int bio_write(BIO*, const char*, int);

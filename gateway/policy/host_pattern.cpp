@@ -140,6 +140,11 @@ bool HostPattern::overlaps(const HostPattern& other) const {
     return name_ == other.name_ || matches(other.name_) || other.matches(name_);
 }
 
+bool HostPattern::narrower_than(const HostPattern& other) const {
+    if (kind_ == Kind::exact || other.kind_ == Kind::exact) return kind_ == Kind::exact && other.kind_ != Kind::exact;
+    return kind_ == Kind::network ? prefix_ > other.prefix_ : name_.size() > other.name_.size();
+}
+
 std::string HostPattern::to_string() const {
     if (kind_ == Kind::subdomains) return "*." + name_;
     if (kind_ == Kind::network) return name_ + "/" + std::to_string(prefix_);

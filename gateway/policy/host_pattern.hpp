@@ -33,6 +33,8 @@ public:
     bool contains(const IpAddress& address) const;
     /// True when some host matches both.
     bool overlaps(const HostPattern& other) const;
+    /// Of two that match the same host: this one matches fewer.
+    bool narrower_than(const HostPattern& other) const;
     std::string to_string() const;
 
 private:

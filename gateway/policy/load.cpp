@@ -23,9 +23,10 @@ public:
         read_file(text, file);
         check_together(rules_, secrets_, routes_, mistakes_);
         check_publications(publications_, mistakes_);
+        check_origins(origins_, routes_, mistakes_);
         if (!mistakes_.empty()) return std::move(mistakes_).sorted();
         return std::make_shared<const Policy>(std::move(rules_), std::move(secrets_), std::move(routes_),
-                                              std::move(publications_), mode);
+                                              std::move(publications_), mode, std::move(origins_));
     }
 
 private:
@@ -33,13 +34,14 @@ private:
         const auto document = parse_document(text, file);
         if (const auto* mistake = std::get_if<Mistake>(&document))
             return mistakes_.add(mistake->where, mistake->message);
-        const Section top(std::get<Node>(document), "a policy", {"use", "allow", "deny", "secret", "route", "publish"},
+        const Section top(std::get<Node>(document), "a policy", {"use", "allow", "deny", "secret", "route", "origin", "publish"},
                           mistakes_);
         for (const Node* node : tables(top, "allow")) rules_.push_back(read_rule(*node, Action::allow, mistakes_));
         for (const Node* node : tables(top, "deny")) rules_.push_back(read_rule(*node, Action::deny, mistakes_));
         for (const Node* node : tables(top, "secret")) secrets_.push_back(read_secret(*node, mistakes_));
         for (const Node* node : tables(top, "route")) routes_.push_back(read_route(*node, mistakes_));
         for (const Node* node : tables(top, "publish")) publications_.push_back(read_publication(*node, mistakes_));
+        for (const Node* node : tables(top, "origin")) origins_.push_back(read_origin(*node, mistakes_));
         for (const Text& name : top.texts("use")) use(name);
     }
 
@@ -70,6 +72,7 @@ private:
     std::vector<SecretRule> secrets_;
     std::vector<Route> routes_;
     std::vector<Publication> publications_;
+    std::vector<OriginRule> origins_;
     std::set<std::string> used_;
     Mistakes mistakes_;
 };

@@ -48,6 +48,10 @@ bool Rule::grants_tcp(std::uint16_t port) const {
     return allows_requests() && !is_web_port(port) && contains(ports, port) && !needs_request();
 }
 
+bool OriginRule::same_files(const OriginRule& other) const {
+    return ca == other.ca && client_certificate == other.client_certificate && client_key == other.client_key;
+}
+
 struct Policy::Index {
     TextMap<std::vector<std::uint32_t>> exact;
     TextMap<std::vector<std::uint32_t>> below;  // by the name that "*." stands before
@@ -70,11 +74,12 @@ struct Policy::Index {
 };
 
 Policy::Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes,
-               std::vector<Publication> publications, Mode mode)
+               std::vector<Publication> publications, Mode mode, std::vector<OriginRule> origins)
     : rules_(std::move(rules)),
       secrets_(std::move(secrets)),
       routes_(std::move(routes)),
       publications_(std::move(publications)),
+      origins_(std::move(origins)),
       mode_(mode) {
     auto index = std::make_shared<Index>();
     for (std::size_t i = 0; i < rules_.size(); ++i) {
@@ -95,6 +100,18 @@ bool Policy::allows_port(std::uint16_t port) const {
 const Route* Policy::route_for(std::string_view host) const {
     const auto found = index_->routes.find(host);
     return found == index_->routes.end() ? nullptr : &routes_[found->second];
+}
+
+const OriginRule* Policy::origin_for(std::string_view host) const {
+    const OriginRule* found = nullptr;
+    const HostPattern* by = nullptr;
+    for (const OriginRule& origin : origins_)
+        for (const HostPattern& pattern : origin.hosts)
+            if (pattern.matches(host) && (!by || pattern.narrower_than(*by))) {
+                found = &origin;
+                by = &pattern;
+            }
+    return found;
 }
 
 std::vector<const Rule*> Policy::rules_for(std::string_view host) const {

@@ -89,6 +89,21 @@ struct Route {
     SourcePosition where;
 };
 
+enum class TlsVersion { v1_2, v1_3 };
+
+/// One [[origin]]: how TLS is made to a host that is dialled. What the files hold is never part of a policy.
+struct OriginRule {
+    std::vector<HostPattern> hosts;
+    // Absolute, or relative to the policy file (already joined):
+    std::optional<std::string> ca;                  ///< authorities trusted for it, beside the system's
+    std::optional<std::string> client_certificate;  ///< with its chain; set exactly when `client_key` is
+    std::optional<std::string> client_key;
+    TlsVersion min_tls = TlsVersion::v1_2;
+    SourcePosition where;
+
+    bool same_files(const OriginRule& other) const;
+};
+
 /// One [[publish]]: a port that programs in the sandbox listen on, to be connected to from outside.
 struct Publication {
     std::uint16_t port = 0;    ///< in the sandbox, on its loopback address
@@ -102,13 +117,18 @@ struct Publication {
 class Policy {
 public:
     Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes,
-           std::vector<Publication> publications = {}, Mode mode = Mode::enforce);
+           std::vector<Publication> publications = {}, Mode mode = Mode::enforce,
+           std::vector<OriginRule> origins = {});
 
     Mode mode() const { return mode_; }
     const std::vector<Rule>& rules() const { return rules_; }
     const std::vector<SecretRule>& secrets() const { return secrets_; }
     const std::vector<Publication>& publications() const { return publications_; }
+    const std::vector<OriginRule>& origins() const { return origins_; }
     const Route* route_for(std::string_view host) const;
+    /// Of those that match the host the one whose pattern says most of it: the name itself, then the longest
+    /// "*.domain" or network. Nothing is taken from the others.
+    const OriginRule* origin_for(std::string_view host) const;
     /// False when no rule allows anything on this port, whatever the host; 80 and 443 always may carry something, and in
     /// audit mode every port may.
     bool allows_port(std::uint16_t port) const;
@@ -126,6 +146,7 @@ private:
     std::vector<SecretRule> secrets_;
     std::vector<Route> routes_;
     std::vector<Publication> publications_;
+    std::vector<OriginRule> origins_;
     Mode mode_;
     /// Built once and shared by copies: it holds positions in the lists above, not addresses.
     struct Index;

@@ -119,7 +119,7 @@ SecretSource read_source(const Section& secret, Mistakes& mistakes) {
 }
 
 /// "https://name[:port]" into `route`; false when it is anything else.
-bool read_origin(std::string_view url, Route& route) {
+bool read_url(std::string_view url, Route& route) {
     route.tls = url.starts_with("https://");
     if (!route.tls && !url.starts_with("http://")) return false;
     url.remove_prefix(route.tls ? 8 : 7);
@@ -174,7 +174,7 @@ Route read_route(const Node& node, Mistakes& mistakes) {
                             "the host of a route is one name, without \"*\", not " + in_quotes(host->value));
     }
     if (!section.find("to")) section.missing("to", "to = \"https://connector.internal:8443\"");
-    if (const auto to = section.text("to"); to && !read_origin(to->value, route))
+    if (const auto to = section.text("to"); to && !read_url(to->value, route))
         section.mistake(to->where,
                         "to is \"https://NAME[:PORT]\" or \"http://NAME[:PORT]\", without user, path or query");
     return route;

@@ -9,10 +9,13 @@ namespace {
 
 constexpr std::size_t kShort = 8;
 
+/// Also those of one tool, npm_config_https_proxy or CARGO_HTTP_PROXY: they tend to hold the same password.
 bool is_proxy_variable(std::string_view key) {
-    constexpr std::string_view kProxies[] = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"};
-    return std::any_of(std::begin(kProxies), std::end(kProxies),
-                       [&](std::string_view name) { return wire::equal_ignoring_case(name, key); });
+    constexpr std::string_view kProxies[] = {"http_proxy", "https_proxy", "all_proxy",
+                                             "ftp_proxy",  "no_proxy",    "npm_config_proxy"};
+    return std::any_of(std::begin(kProxies), std::end(kProxies), [&](std::string_view name) {
+        return key.size() >= name.size() && wire::equal_ignoring_case(name, key.substr(key.size() - name.size()));
+    });
 }
 
 bool holds(std::string_view text, std::string_view secret) {

@@ -1,13 +1,9 @@
 #include "gateway/secrets/read_source.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 
 #include "gateway/base/startup_error.hpp"
-#include "gateway/base/unique_fd.hpp"
+#include "gateway/secrets/read_file.hpp"
 #include "gateway/secrets/run_command.hpp"
 
 namespace sallyport::secrets {
@@ -28,22 +24,9 @@ std::string from_environment(const policy::SecretRule& rule, const std::string& 
 }
 
 std::string from_file(const policy::SecretRule& rule, const std::string& name) {
-    const UniqueFd file(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-    if (!file && errno == EACCES)
-        throw failure(rule, "the file " + name + " must be readable for user " + std::to_string(::geteuid()) +
-                                ", as whom the gateway serves and reads it again when it changes");
-    if (!file) throw failure(rule, "the file " + name + " cannot be opened: " + std::strerror(errno));
-    std::string content(kMaxSecretBytes + 1, '\0');
-    std::size_t size = 0;
-    while (size < content.size()) {
-        const auto got = ::read(file.get(), content.data() + size, content.size() - size);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) throw failure(rule, "the file " + name + " cannot be read: " + std::strerror(errno));
-        if (got == 0) break;
-        size += static_cast<std::size_t>(got);
-    }
-    content.resize(size);
-    return content;
+    auto content = read_file(name, kMaxSecretBytes);
+    if (!content) throw failure(rule, content.error().detail);
+    return std::move(*content);
 }
 
 std::string from_command(const policy::SecretRule& rule, const std::vector<std::string>& command) {

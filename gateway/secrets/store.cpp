@@ -3,12 +3,14 @@
 #include <algorithm>
 
 #include "gateway/base/startup_error.hpp"
+#include "gateway/secrets/read_origin_files.hpp"
 #include "gateway/secrets/read_source.hpp"
 
 namespace sallyport::secrets {
 
 Store::Store(std::shared_ptr<const policy::Policy> policy) : policy_(std::move(policy)) {
     for (const auto& rule : policy_->secrets()) values_.push_back(std::make_shared<const SecretValue>(read_source(rule)));
+    for (const auto& rule : policy_->origins()) add_origin(rule, read_origin_files(rule));
 }
 
 Store::Store(std::shared_ptr<const policy::Policy> policy, const Store& before, Reread reread)
@@ -23,6 +25,20 @@ Store::Store(std::shared_ptr<const policy::Policy> policy, const Store& before, 
         if (!value) value = std::make_shared<const SecretValue>(read_source(rule));
         values_.push_back(std::move(value));
     }
+    for (const auto& rule : policy_->origins()) {
+        auto files = reread == Reread::nothing ? before.files_from(rule) : nullptr;
+        const bool has_files = rule.ca || rule.client_key;
+        if (!files && has_files && reread == Reread::nothing)
+            throw StartupError("[[origin]] (" + rule.where.to_string() +
+                               "): its files were not there at the start, when they could be kept from the command; "
+                               "start again to use them");
+        add_origin(rule, files ? std::move(files) : read_origin_files(rule));
+    }
+}
+
+void Store::add_origin(const policy::OriginRule& rule, std::shared_ptr<const tls::OriginFiles> files) {
+    origins_.push_back(std::make_shared<const tls::OriginOptions>(
+        std::move(files), rule.min_tls == policy::TlsVersion::v1_3, rule.where.to_string()));
 }
 
 /// Null when no secret had that source.
@@ -30,6 +46,18 @@ Store::Value Store::value_from(const policy::SecretSource& source) const {
     for (std::size_t i = 0; i < values_.size(); ++i)
         if (policy_->secrets()[i].value == source) return values_[i];
     return nullptr;
+}
+
+/// Null when no [[origin]] had those files.
+std::shared_ptr<const tls::OriginFiles> Store::files_from(const policy::OriginRule& rule) const {
+    for (std::size_t i = 0; i < origins_.size(); ++i)
+        if (policy_->origins()[i].same_files(rule)) return origins_[i]->files;
+    return nullptr;
+}
+
+std::shared_ptr<const tls::OriginOptions> Store::origin_options(std::string_view host) const {
+    const auto* rule = policy_->origin_for(host);
+    return rule ? origins_[static_cast<std::size_t>(rule - policy_->origins().data())] : nullptr;
 }
 
 HostSecrets Store::for_host(std::string_view host) const {

@@ -1,5 +1,5 @@
 #pragma once
-// The secrets of one policy, with their values.
+// The secrets of one policy, with their values; and what its [[origin]] tables name files for, keys among it.
 
 #include <memory>
 #include <string>
@@ -8,6 +8,7 @@
 
 #include "gateway/policy/policy.hpp"
 #include "gateway/secrets/secret_value.hpp"
+#include "gateway/tls/origin_options.hpp"
 
 namespace sallyport::secrets {
 
@@ -33,7 +34,8 @@ enum class Reread {
 class Store {
 public:
     /// Reads every value: environment, files, commands (each at most 10 s). Throws StartupError, which names the
-    /// secret, its line and the remedy, for one that is missing, empty, or cannot stand in a header field.
+    /// secret, its line and the remedy, for one that is missing, empty, or cannot stand in a header field; likewise
+    /// for a file of an [[origin]].
     explicit Store(std::shared_ptr<const policy::Policy>);
     Store(std::shared_ptr<const policy::Policy>, const Store& before, Reread);
 
@@ -41,13 +43,18 @@ public:
     HostSecrets for_host(std::string_view host) const;
     /// All of them, in the policy's order.
     std::vector<BoundSecret> all() const;
+    /// How TLS is made to `host`, the one that is dialled; null: as to any other.
+    std::shared_ptr<const tls::OriginOptions> origin_options(std::string_view host) const;
 
 private:
     using Value = std::shared_ptr<const SecretValue>;
     Value value_from(const policy::SecretSource&) const;
+    std::shared_ptr<const tls::OriginFiles> files_from(const policy::OriginRule&) const;
+    void add_origin(const policy::OriginRule&, std::shared_ptr<const tls::OriginFiles>);
 
     std::shared_ptr<const policy::Policy> policy_;
     std::vector<Value> values_;  ///< one for each of policy_->secrets(), in that order
+    std::vector<std::shared_ptr<const tls::OriginOptions>> origins_;   ///< likewise
 };
 
 }  // namespace sallyport::secrets

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "gateway/secrets/base64.hpp"
 #include "gateway/secrets/inject.hpp"
 #include "gateway/session/authority.hpp"
 
@@ -11,12 +12,17 @@ namespace {
 using policy::Destination;
 using wire::RequestHead;
 
+constexpr std::string_view kWebSocket = "websocket";
+constexpr std::string_view kWebSocketKey = "Sec-WebSocket-Key";
+constexpr std::string_view kWebSocketProtocol = "Sec-WebSocket-Protocol";
 constexpr const char* kPrivateNoMore = "its rule no longer says private = true";
 
-Way way_to(const policy::Policy& policy, const Destination& destination, bool tls, const policy::Rule* rule) {
-    if (const auto* route = policy.route_for(destination.host))   // whoever wrote the route named the address
-        return {{route->to_host, route->to_port}, route->tls, true};
-    return {destination, tls, rule && rule->private_addresses};
+Way way_to(const Rules& rules, const Destination& destination, bool tls, const policy::Rule* rule) {
+    Way way{destination, tls, rule && rule->private_addresses, nullptr};
+    if (const auto* route = rules.policy->route_for(destination.host))   // whoever wrote the route named the address
+        way = {{route->to_host, route->to_port}, route->tls, true, nullptr};
+    if (way.tls) way.options = rules.secrets->origin_options(way.origin.host);
+    return way;
 }
 
 /// One request on its way through the gate; each step returns a refusal or lets it pass.
@@ -27,8 +33,9 @@ public:
 
     std::variant<Permit, Refusal> run() {
         for (const auto step :
-             {&Judgement::check_method, &Judgement::drop_connection_fields, &Judgement::check_authority,
-              &Judgement::check_target, &Judgement::check_policy, &Judgement::put_in_secrets})
+             {&Judgement::check_method, &Judgement::check_upgrade, &Judgement::drop_connection_fields,
+              &Judgement::check_handshake, &Judgement::check_authority, &Judgement::check_target,
+              &Judgement::check_policy, &Judgement::put_in_secrets})
             if (auto refusal = (this->*step)()) return std::move(*refusal);
         return permit();
     }
@@ -51,10 +58,22 @@ private:
     Step check_method() {
         if (head_.method == "CONNECT") return refusal(405, "CONNECT asks for a proxy, which this is not");
         if (head_.method == "TRACE") return refusal(405, "TRACE would send secrets back in its response");
-        if (const auto upgrade = wire::find(head_.fields, "Upgrade"); upgrade && *upgrade != "h2c")
-            return refusal(501, "changing the protocol (Upgrade) is not supported");
         if (const auto expect = wire::find(head_.fields, "Expect"); expect && !wire::equal_ignoring_case(*expect, "100-continue"))
             return refusal(417, "an Expect field that is not 100-continue");
+        return std::nullopt;
+    }
+
+    /// Of what a client may want to change to (RFC 9110, section 7.8), WebSocket is passed on, and the offer of h2c that
+    /// clients make with any request is not taken.
+    Step check_upgrade() {
+        const auto asked = wire::find(head_.fields, "Upgrade");
+        if (wire::has_token(head_.fields, "Upgrade", kWebSocket)) {
+            if (head_.minor_version == 0 || !wire::has_token(head_.fields, "Connection", "upgrade"))
+                return refusal(400, "an Upgrade field that Connection does not announce");
+            head_.upgrade = kWebSocket;
+        }
+        if (head_.upgrade.empty() ? asked && *asked != "h2c" : head_.upgrade != kWebSocket)
+            return refusal(501, "changing the protocol (Upgrade) to anything but WebSocket is not supported");
         return std::nullopt;
     }
 
@@ -64,6 +83,20 @@ private:
         wire::remove_connection_fields(head_.fields);
         if (trailers) wire::set(head_.fields, "TE", "trailers");
         return std::nullopt;
+    }
+
+    /// RFC 6455, section 4.1. With a body, or without the key that the origin's answer is checked by, it could mean two
+    /// things to two readers.
+    Step check_handshake() {
+        if (head_.upgrade.empty()) return std::nullopt;
+        for (const auto& field : head_.fields)
+            if (wire::equal_ignoring_case(field.name, kWebSocketProtocol)) head_.offered += field.value + ",";
+        const auto key = wire::find(head_.fields, kWebSocketKey);
+        const auto bytes = key ? secrets::base64_decode(*key) : std::nullopt;
+        if (head_.method == "GET" && head_.body.kind == wire::Framing::none && bytes && bytes->size() == 16 &&
+            wire::count(head_.fields, kWebSocketKey) == 1)
+            return std::nullopt;
+        return refusal(400, "a WebSocket handshake is a GET without a body, with one Sec-WebSocket-Key of 16 bytes");
     }
 
     Step check_authority() {
@@ -139,7 +172,7 @@ private:
         p.would_deny = std::move(would_deny_);
         p.secrets = std::move(secrets_);
         p.target = head_.target;
-        p.way = way_to(*rules_.policy, destination_, facts_.tls, rule_);
+        p.way = way_to(rules_, destination_, facts_.tls, rule_);
         p.tls = facts_.tls;
         p.methods = std::move(methods_);
         p.facts = std::move(*target_);
@@ -176,7 +209,7 @@ std::optional<Way> possible_way(const Rules& rules, const ConnectionFacts& facts
         if (!allows || rule->private_addresses) allows = rule;
     }
     if (!allows) return std::nullopt;
-    return way_to(*rules.policy, {facts.name, facts.port}, facts.tls, allows);
+    return way_to(rules, {facts.name, facts.port}, facts.tls, allows);
 }
 
 std::optional<std::string> objection(const Rules& rules, const Permit& permit) {
@@ -187,11 +220,13 @@ std::optional<std::string> objection(const Rules& rules, const Permit& permit) {
         if (!verdict.allowed) return policy::describe(verdict, permit.destination, &facts);
         if (!rule) rule = verdict.rule;
     }
-    const auto way = way_to(*rules.policy, permit.destination, permit.tls, rule);
+    const auto way = way_to(rules, permit.destination, permit.tls, rule);
     const auto& before = permit.way;
     if (way.origin.host != before.origin.host || way.origin.port != before.origin.port || way.tls != before.tls)
         return "requests to " + permit.destination.host + " go to another origin now";
     if (before.private_addresses && !way.private_addresses) return kPrivateNoMore;
+    if (way.options_id() != before.options_id())
+        return "TLS to " + way.origin.host + " is made otherwise now ([[origin]])";
     return std::nullopt;
 }
 

@@ -35,6 +35,9 @@ struct Way {
     policy::Destination origin;   ///< the destination, or its route
     bool tls = false;
     bool private_addresses = false;
+    std::shared_ptr<const tls::OriginOptions> options;   ///< of TLS; null: nothing special
+
+    std::string options_id() const { return options ? options->id : std::string(); }
 };
 
 /// The request may go to `origin`, as `head` is now.
@@ -71,7 +74,7 @@ struct Refusal {
     std::string alarm;        ///< a placeholder on its way to the wrong host: which
 };
 
-/// `head` is rewritten to what the origin shall get: target, Host, secrets. Not to be used after a refusal.
+/// `head` is rewritten to what the origin shall get: target, Host, secrets, upgrade. Not to be used after a refusal.
 std::variant<Permit, Refusal> judge(const Rules&, const ConnectionFacts&, wire::RequestHead& head);
 
 /// Where requests over this connection would go, if any of them may be permitted; the connection's name is their host.

@@ -5,6 +5,7 @@
 
 #include "gateway/audit/audit.hpp"
 #include "gateway/dns/virtual_addresses.hpp"
+#include "gateway/http/exchange.hpp"
 #include "gateway/http/origin_pool.hpp"
 #include "gateway/net/lifeline.hpp"
 #include "gateway/net/dialler.hpp"
@@ -21,6 +22,7 @@ struct TimeLimits {
     std::chrono::seconds keep_alive{300};     ///< between two requests
     std::chrono::seconds connect{20};         ///< resolution, connection and handshake with the origin
     std::chrono::seconds exchange{3600};      ///< without a byte in either direction
+    http::TunnelLimits tunnel;                ///< instead of `exchange`, where bytes are relayed that are no HTTP
     std::chrono::seconds linger{2};           ///< for the client to read a refusal
     std::chrono::milliseconds server_first{300};   ///< for the client to speak, where the server may begin
 };

@@ -6,6 +6,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "gateway/http/websocket.hpp"
 #include "gateway/session/linger.hpp"
 #include "gateway/wire/http2_head.hpp"
 
@@ -57,6 +58,8 @@ awaitable<void> Http2Service::serve(StreamPtr stream, boost::asio::any_io_execut
     const Error too_large{ErrorKind::too_large, "header fields too large"};
     Result<wire::RequestHead> head = too_large;
     if (!raw.too_large) head = wire::request_from_http2(std::move(raw.fields), raw.ended, facts_.tls ? "https" : "http");
+    // The origin is asked over HTTP/1.1, which wants more of a handshake.
+    if (head && !head->upgrade.empty()) wire::set(head->fields, "Sec-WebSocket-Key", http::websocket_key());
     if (head)
         co_await request.serve(std::move(*head));
     else

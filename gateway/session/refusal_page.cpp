@@ -74,6 +74,18 @@ std::string json_body(const Refusal& refusal, bool tls) {
     return nlohmann::ordered_json{{"type", "error"}, {"error", std::move(error)}}.dump() + "\n";
 }
 
+/// As the grpc-message field has it.
+std::string percent_encoded(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (c >= 0x20 && c < 0x7f && c != '%')
+            out += c;
+        else
+            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    return out;
+}
+
 }  // namespace
 
 RefusalPage refusal_page(const Refusal& refusal, bool json, bool tls) {
@@ -87,6 +99,27 @@ RefusalPage refusal_page(const Refusal& refusal, bool json, bool tls) {
                         {"X-Sallyport", refusal.status < 500 ? "refused" : "failed"}};
     page.head.body = {wire::Framing::length, page.body.size()};
     return page;
+}
+
+RefusalPage grpc_refusal(const Refusal& refusal, bool tls) {
+    constexpr const char* kPermissionDenied = "7";
+    constexpr const char* kUnavailable = "14";
+    RefusalPage page;
+    page.head.status = 200;
+    page.head.reason = "OK";
+    page.head.fields = {{"Content-Type", "application/grpc"},
+                        {"Content-Length", "0"},
+                        {"grpc-status", refusal.status < 500 ? kPermissionDenied : kUnavailable},
+                        {"grpc-message", percent_encoded(text_body(refusal, tls))},
+                        {"X-Sallyport", refusal.status < 500 ? "refused" : "failed"}};
+    page.head.body = {wire::Framing::length, 0};
+    return page;
+}
+
+bool is_grpc(const wire::Fields& fields) {
+    const auto type = wire::find(fields, "Content-Type");
+    constexpr std::string_view kGrpc = "application/grpc";
+    return type && type->starts_with(kGrpc) && (type->size() == kGrpc.size() || (*type)[kGrpc.size()] == '+');
 }
 
 bool accepts_json(const wire::Fields& fields) {

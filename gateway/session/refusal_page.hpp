@@ -16,6 +16,12 @@ struct RefusalPage {
 };
 RefusalPage refusal_page(const Refusal&, bool json, bool tls);
 
+/// The same as the status of a gRPC call, in a response that has nothing but a head: what came with another status than
+/// 200 a gRPC client would not read. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+RefusalPage grpc_refusal(const Refusal&, bool tls);
+/// Of a request; gRPC-Web is none, its clients read HTTP statuses.
+bool is_grpc(const wire::Fields&);
+
 /// True when the Accept field prefers JSON: application/json or any +json type, and no text/html.
 bool accepts_json(const wire::Fields&);
 

@@ -7,6 +7,8 @@ namespace {
 
 using boost::asio::awaitable;
 
+constexpr std::uint32_t kRefusedStream = 7;   // RFC 9113, section 8.7: nobody has acted on it
+
 /// May be sent again when a kept connection turned out to be closed (RFC 9110, section 9.2.2).
 bool is_idempotent(std::string_view method) {
     return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" || method == "DELETE";
@@ -16,7 +18,7 @@ bool is_idempotent(std::string_view method) {
 
 http::OriginKey origin_key(const Way& way, const ConnectionFacts& facts) {
     using Protocol = http::OriginKey::Protocol;
-    http::OriginKey key{way.origin.host, way.origin.port, way.tls, way.private_addresses, Protocol::negotiated};
+    http::OriginKey key{way.origin.host, way.origin.port, way.tls, way.private_addresses, Protocol::negotiated, way.options};
     // Without TLS nothing is agreed on: whoever speaks HTTP/2 knows that the other side does (RFC 9113, section 3.3).
     if (facts.http2 && !facts.tls && !way.tls) key.protocol = Protocol::http2;
     return key;
@@ -72,6 +74,7 @@ std::optional<Refusal> RequestService::failure(const Permit& permit, const std::
     if (lifeline.ended() && lifeline.reason().kind == ErrorKind::refused)
         return origin_failure(permit, method, lifeline.reason());
     if (lifeline.ended() && lifeline.reason().kind != ErrorKind::timed_out) return std::nullopt;
+    if (outcome.reset_code == kRefusedStream && client_.knows_refused_streams()) return std::nullopt;   // to be cut
     auto refusal = origin_failure(permit, method, *outcome.error);
     if (!outcome.client_failed) return refusal;
     switch (outcome.error->kind) {
@@ -87,7 +90,8 @@ std::optional<Refusal> RequestService::failure(const Permit& permit, const std::
 
 awaitable<http::ExchangeOutcome> RequestService::forward(const Permit& permit, const wire::RequestHead& head) {
     auto& lifeline = client_.lifeline();
-    const auto key = origin_key(permit.way, facts_);
+    auto key = origin_key(permit.way, facts_);
+    if (!head.upgrade.empty()) key.protocol = http::OriginKey::Protocol::http1;   // which every origin of it speaks
     http::ExchangeOutcome outcome;
     private_origin_.reset();
     for (const bool fresh : {false, true}) {
@@ -99,11 +103,11 @@ awaitable<http::ExchangeOutcome> RequestService::forward(const Permit& permit, c
         }
         private_origin_ = (*origin)->private_address();
         lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
-        http::Exchange exchange(client_, **origin, head);
+        http::Exchange exchange(client_, **origin, head, gateway_.limits.tunnel);
         outcome = co_await exchange.run();
         if (outcome.whole) (*origin)->finish();
-        const bool again = outcome.stale && head.body.kind == wire::Framing::none && is_idempotent(head.method) &&
-                           !lifeline.ended();
+        const bool harmless = is_idempotent(head.method) || outcome.reset_code == kRefusedStream;
+        const bool again = outcome.stale && head.body.kind == wire::Framing::none && harmless && !lifeline.ended();
         if (!again) break;
     }
     co_return outcome;
@@ -126,7 +130,8 @@ awaitable<bool> RequestService::refuse(Refusal refusal, const wire::RequestHead&
     event.status = refusal.status;
     event.alarm = refusal.alarm;
     record(std::move(event));
-    auto page = refusal_page(refusal, accepts_json(head.fields), facts_.tls);
+    auto page = is_grpc(head.fields) ? grpc_refusal(refusal, facts_.tls)
+                                     : refusal_page(refusal, accepts_json(head.fields), facts_.tls);
     const bool with_body = head.method != "HEAD";
     if (!with_body) page.head.body = {};
     client_.start(page.head);

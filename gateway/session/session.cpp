@@ -52,12 +52,6 @@ bool Session::server_may_begin() const {
 
 awaitable<void> Session::run() {
     client_.lifeline().expect_within(gateway_.limits.hello, "first bytes of the connection");
-    if (server_may_begin()) {
-        // Of the protocols that use other ports, some begin with the server's greeting: their client says nothing.
-        const auto spoke = co_await client_.wait_readable_for(gateway_.limits.server_first);
-        if (!spoke) co_return;
-        if (!*spoke) co_return co_await serve_stream(dialled_, "tcp");
-    }
     const auto protocol = co_await read_protocol();
     if (!protocol) {
         if (!prefix_.empty() || protocol.error().kind == ErrorKind::timed_out)
@@ -88,8 +82,20 @@ Task<void> Session::read_more() {
 }
 
 Task<wire::Protocol> Session::read_protocol() {
+    const bool impatient = server_may_begin();
     for (;;) {
-        if (auto more = co_await read_more(); !more) co_return more.error();
+        if (impatient) {
+            // Of the protocols that use other ports, some begin with the server's greeting: their client says nothing,
+            // or not enough to tell.
+            const auto spoke = co_await client_.wait_readable_for(gateway_.limits.server_first);
+            if (!spoke) co_return spoke.error();
+            if (!*spoke) co_return wire::Protocol::other;
+        }
+        if (auto more = co_await read_more(); !more) {
+            const bool said_all = more.error().kind == ErrorKind::end_of_stream && !prefix_.empty();
+            if (said_all) co_return wire::Protocol::other;
+            co_return more.error();
+        }
         const auto protocol = wire::detect(as_bytes(prefix_));
         if (protocol != wire::Protocol::need_more) co_return protocol;
     }
@@ -127,6 +133,8 @@ awaitable<void> Session::serve_tls() {
     bool http2 = offers("h2");
     if (http2 && offers("http/1.1")) http2 = co_await origin_may_speak_http2(facts);
     if (const auto done = co_await intercept(name, http2); !done) co_return refuse("tls", name, done.error().detail);
+    if (co_await waits_for_greeting(destination))
+        co_return refuse("tls", name, "the client says nothing: a protocol whose server begins needs tls = \"passthrough\"");
     facts.http2 = http2;
     co_await serve_http(std::move(facts));
 }
@@ -154,6 +162,14 @@ Task<void> Session::intercept(const std::string& name, bool http2) {
         co_return Error{ErrorKind::tls,
                         "the client does not trust the gateway's CA: its runtime reads another trust store"};
     co_return done;
+}
+
+/// On a port for other protocols too: inside TLS that we end only HTTP is served, whose client begins.
+awaitable<bool> Session::waits_for_greeting(const policy::Destination& destination) {
+    if (!policy::decide_stream(*gateway_.rules.current()->policy, destination, false).allowed) co_return false;
+    client_.lifeline().expect_within(gateway_.limits.hello, "first bytes inside TLS");
+    const auto spoke = co_await client_.wait_readable();
+    co_return !spoke && spoke.error().kind == ErrorKind::timed_out;
 }
 
 awaitable<void> Session::serve_http(ConnectionFacts facts) {
@@ -203,21 +219,20 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
         refuse(protocol, destination.host, socket.error().detail, permit->rule);
         co_return;
     }
-    if (const auto kind = net::private_peer(*socket)) {
+    if (const auto kind = gateway_.dialler.private_peer(destination.host, destination.port, *socket)) {
         event.private_address = true;
         if (event.reason.empty() && !permit->private_addresses)
             event.reason = destination.host + " has " + *kind + ", and the rule has no private = true";
     }
     event.would_deny = !event.reason.empty();
     net::Stream origin(std::move(*socket), lifeline);
-    lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
+    lifeline.expect_within(gateway_.limits.tunnel.idle, "no byte in either direction");
     net::RelayCount bytes;
     const auto done = co_await net::relay(client_, origin, bytes);
     if (!event.would_deny) event.reason = "passed through";
     if (!done) event.reason += ", ended: " + done.error().detail;
     event.bytes = {bytes.from_client, bytes.from_origin};
     event.duration = since(began_steady_);
-    if (!done) client_.reset();
     gateway_.audit.record(std::move(event));
 }
 

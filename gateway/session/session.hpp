@@ -33,6 +33,7 @@ private:
     boost::asio::awaitable<void> serve_stream(policy::Destination, const char* protocol);
 
     bool server_may_begin() const;
+    boost::asio::awaitable<bool> waits_for_greeting(const policy::Destination&);
     std::optional<StreamPermit> permit_stream(const policy::Destination&, const char* protocol);
     net::Task<wire::Protocol> read_protocol();
     net::Task<wire::ClientHelloResult> read_hello();

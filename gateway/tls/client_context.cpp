@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <openssl/pem.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
@@ -17,14 +18,29 @@ namespace sallyport::tls {
 namespace {
 
 constexpr std::size_t kMaxSessions = 512;
+constexpr std::size_t kMaxStores = 64;
 constexpr std::time_t kSessionLife = 60 * 60;  // a certificate revoked or replaced is looked at again by then
 constexpr int kMaxNamesShown = 3;
 
 struct Origin {
     std::string host;
     std::string session_key;
+    std::shared_ptr<const OriginOptions> options;   // may be null
     std::string failure;
+    bool asked = false;   // the origin wants to see a certificate
 };
+
+/// What an alert means, where it is about what [[origin]] says.
+std::string describe_alert(const Origin& origin, bool received, int alert) {
+    const auto* options = origin.options.get();
+    if (alert == SSL_AD_PROTOCOL_VERSION && options && options->only_tls13)
+        return fmt::format("speaks no TLS 1.3, which the [[origin]] at {} asks for", options->where);
+    if (!received || !origin.asked) return {};
+    if (!options || !options->files->identity)
+        return "asks for a client certificate: [[origin]] with client_certificate and client_key gives it one";
+    return fmt::format("refused the client certificate of the [[origin]] at {} ({})", options->where,
+                       SSL_alert_desc_string_long(alert));
+}
 
 std::string plain(std::string_view text) {
     std::string result;
@@ -108,7 +124,10 @@ bool expect_peer(SSL* ssl, const std::string& host) {
 }  // namespace
 
 ClientContext::ClientContext(std::string_view trusted_pem, const std::vector<std::string>& protocols)
-    : context_(SSL_CTX_new(TLS_client_method())), sessions_(kMaxSessions) {
+    : trusted_pem_(trusted_pem),
+      context_(SSL_CTX_new(TLS_client_method())),
+      sessions_(kMaxSessions),
+      stores_(kMaxStores) {
     SSL_CTX* const context = context_.get();
     const std::string wire = alpn_wire_format(protocols);
     // Groups and ciphers stay the library's: its newer versions bring post-quantum key exchange along.
@@ -116,7 +135,7 @@ ClientContext::ClientContext(std::string_view trusted_pem, const std::vector<std
                       SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(wire.data()),
                                               static_cast<unsigned>(wire.size())) == 0;
     if (!made) throw StartupError("cannot set up TLS for origins: " + openssl_error());
-    trust(trusted_pem);
+    SSL_CTX_set_cert_store(context, make_store().release());
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, verified_so_far);
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(context,
@@ -124,31 +143,72 @@ ClientContext::ClientContext(std::string_view trusted_pem, const std::vector<std
     SSL_CTX_set_app_data(context, this);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, keep_session);
+    SSL_CTX_set_info_callback(context, note_alert);
+    SSL_CTX_set_cert_cb(context, note_asked, nullptr);
 }
 
-void ClientContext::trust(std::string_view pem) {
-    if (pem.empty()) {
+/// Throws StartupError.
+X509StorePtr ClientContext::make_store() const {
+    X509StorePtr store(X509_STORE_new());
+    if (trusted_pem_.empty()) {
         if (!system_store_exists())
             throw StartupError(
                 "no certificates of trusted authorities found: install ca-certificates or set SSL_CERT_FILE");
-        if (SSL_CTX_set_default_verify_paths(context_.get()) != 1)
+        if (!store || X509_STORE_set_default_paths(store.get()) != 1)
             throw StartupError("cannot load the trusted authorities: " + openssl_error());
-        return;
+        return store;
     }
-    const BioPtr text(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-    X509_STORE* const store = SSL_CTX_get_cert_store(context_.get());
+    const BioPtr text(BIO_new_mem_buf(trusted_pem_.data(), static_cast<int>(trusted_pem_.size())));
     int count = 0;
     while (const X509Ptr certificate{text ? PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr) : nullptr})
-        count += X509_STORE_add_cert(store, certificate.get());
+        count += X509_STORE_add_cert(store.get(), certificate.get());
     openssl_error();  // the end of the text is an error to PEM_read_bio
     if (count == 0) throw StartupError("the given trust anchors hold no PEM certificate");
+    return store;
 }
 
-Result<SslPtr> ClientContext::make_ssl(const std::string& host, std::uint16_t port) const {
-    auto origin = std::make_unique<Origin>(Origin{host, host + ":" + std::to_string(port), {}});
-    const SessionPtr session = find_session(origin->session_key);
+/// Null when it cannot be made: the system's authorities are gone.
+X509StorePtr ClientContext::store_for(const OriginOptions& options) const {
+    const auto shared = [](const X509StorePtr& store) {
+        X509_STORE_up_ref(store.get());
+        return X509StorePtr(store.get());
+    };
+    const std::lock_guard lock(mutex_);
+    if (const X509StorePtr* made = stores_.find(options.id)) return shared(*made);
+    try {
+        auto store = make_store();
+        for (const auto& authority : options.files->authorities)
+            if (X509_STORE_add_cert(store.get(), authority.get()) != 1) return nullptr;
+        // An intermediate authority that is named is trusted as it is.
+        X509_STORE_set_flags(store.get(), X509_V_FLAG_PARTIAL_CHAIN);
+        return shared(stores_.put(options.id, std::move(store)));
+    } catch (const StartupError&) {
+        return nullptr;
+    }
+}
+
+bool ClientContext::apply(SSL* ssl, const OriginOptions& options) const {
+    if (options.only_tls13 && SSL_set_min_proto_version(ssl, TLS1_3_VERSION) != 1) return false;
+    if (!options.files->authorities.empty()) {
+        const auto store = store_for(options);
+        if (!store || SSL_set1_verify_cert_store(ssl, store.get()) != 1) return false;
+    }
+    const auto& identity = options.files->identity;
+    if (!identity) return true;
+    if (SSL_use_certificate(ssl, identity->certificate.get()) != 1 ||
+        SSL_use_PrivateKey(ssl, identity->key.get()) != 1)
+        return false;
+    return std::all_of(identity->issuers.begin(), identity->issuers.end(),
+                       [ssl](const X509Ptr& issuer) { return SSL_add1_chain_cert(ssl, issuer.get()) == 1; });
+}
+
+Result<SslPtr> ClientContext::make_ssl(const std::string& host, std::uint16_t port,
+                                       std::shared_ptr<const OriginOptions> options) const {
+    const std::string session_key = fmt::format("{}:{} {}", host, port, options ? options->id : "");
+    const SessionPtr session = find_session(session_key);
     SslPtr ssl(SSL_new(context_.get()));
-    const bool made = ssl && expect_peer(ssl.get(), host) && SslSlot<Origin>::set(ssl.get(), std::move(origin));
+    const bool made = ssl && expect_peer(ssl.get(), host) && (!options || apply(ssl.get(), *options)) &&
+                      SslSlot<Origin>::set(ssl.get(), std::make_unique<Origin>(Origin{host, session_key, options, {}}));
     if (!made) return Error{ErrorKind::tls, "cannot set up TLS for " + host + ": " + openssl_error()};
     if (session) SSL_set_session(ssl.get(), session.get());
     SSL_set_connect_state(ssl.get());
@@ -183,6 +243,17 @@ int ClientContext::verified_so_far(int ok, X509_STORE_CTX* store) {
     if (auto* origin = ok ? nullptr : SslSlot<Origin>::get(ssl))
         origin->failure = describe_failure(store, origin->host);
     return ok;
+}
+
+void ClientContext::note_alert(const SSL* ssl, int where, int alert) {
+    auto* origin = where & SSL_CB_ALERT ? SslSlot<Origin>::get(ssl) : nullptr;
+    if (origin && origin->failure.empty())
+        origin->failure = describe_alert(*origin, where & SSL_CB_READ, alert & 0xff);
+}
+
+int ClientContext::note_asked(SSL* ssl, void*) {
+    if (auto* origin = SslSlot<Origin>::get(ssl)) origin->asked = true;
+    return 1;
 }
 
 std::size_t ClientContext::sessions() const {

@@ -11,11 +11,12 @@
 #include "gateway/base/lru_map.hpp"
 #include "gateway/base/result.hpp"
 #include "gateway/tls/openssl_handles.hpp"
+#include "gateway/tls/origin_options.hpp"
 
 namespace sallyport::tls {
 
 /// TLS 1.2 and 1.3. Sessions are resumed for at most an hour, each only towards the (name, port) that was verified for
-/// it. For all threads; must outlive the SSL objects that it makes.
+/// it, and under the same options. For all threads; must outlive the SSL objects that it makes.
 class ClientContext {
 public:
     /// Trusts the system's store (SSL_CERT_FILE and SSL_CERT_DIR are honoured), or only `trusted_pem` when that is
@@ -25,24 +26,32 @@ public:
     ClientContext& operator=(const ClientContext&) = delete;
 
     /// In connect state, without a BIO: server name (not for an address), the name or address to verify, and the
-    /// last session with this origin. `host` is canonical.
-    Result<SslPtr> make_ssl(const std::string& host, std::uint16_t port) const;
+    /// last session with this origin. `host` is canonical. `options`: what is special for it; may be null.
+    Result<SslPtr> make_ssl(const std::string& host, std::uint16_t port,
+                            std::shared_ptr<const OriginOptions> options = nullptr) const;
 
     std::size_t sessions() const;
 
 private:
-    void trust(std::string_view pem);
+    X509StorePtr make_store() const;
+    X509StorePtr store_for(const OriginOptions&) const;
+    bool apply(SSL*, const OriginOptions&) const;
+    static void note_alert(const SSL*, int where, int alert);
+    static int note_asked(SSL*, void*);
     static int verified_so_far(int ok, X509_STORE_CTX*);
     static int keep_session(SSL*, SSL_SESSION*);
     SessionPtr find_session(const std::string& key) const;
 
+    const std::string trusted_pem_;
     SslCtxPtr context_;
     mutable std::mutex mutex_;
     mutable LruMap<SessionPtr> sessions_;
+    mutable LruMap<X509StorePtr> stores_;   ///< the system's authorities and an origin's own, by the options' id
 };
 
-/// Why the origin's certificate was refused, for an operator: "certificate is for other.example, not api.example".
-/// Empty when verification is not what failed. Text that the origin chose is reduced to plain host name characters.
+/// Why the origin's certificate was refused, for an operator: "certificate is for other.example, not api.example"; or
+/// which option of ours it did not meet. Empty when neither is what failed. Text that the origin chose is reduced to
+/// plain host name characters.
 std::string verify_failure_text(const SSL*);
 
 }  // namespace sallyport::tls

@@ -65,6 +65,11 @@ Result<RequestHead> request_from_http2(Fields fields, bool ended, std::string_vi
     const auto authority = wire::find(pseudo, ":authority");
     head.method = wire::find(pseudo, ":method").value_or("");
     head.target = wire::find(pseudo, ":path").value_or("");
+    if (const auto protocol = wire::find(pseudo, ":protocol"); protocol && head.method == "CONNECT") {
+        if (protocol->empty() || wire::find(fields, "content-length")) return malformed("a CONNECT with another meaning");
+        head.method = "GET";
+        head.upgrade = lower(*protocol);
+    }
     if (head.method == "CONNECT")
         head.target = authority.value_or("");
     else if (!equal_ignoring_case(wire::find(pseudo, ":scheme").value_or(""), scheme))
@@ -76,7 +81,7 @@ Result<RequestHead> request_from_http2(Fields fields, bool ended, std::string_vi
         fields.insert(fields.begin(), Field{"Host", std::string(*authority)});
     }
     join_cookies(fields);
-    head.body = framing_of(fields, ended);
+    if (head.upgrade.empty()) head.body = framing_of(fields, ended);
     if (ended && expects_content(head.method)) wire::set(fields, "content-length", "0");
     head.fields = std::move(fields);
     return head;
@@ -109,7 +114,9 @@ Fields http2_fields(const RequestHead& head, std::string_view scheme) {
 Fields http2_fields(ResponseHead& head) {
     remove_connection_fields(head.fields);
     if (head.is_interim() || head.status == 204) wire::erase(head.fields, "Content-Length");   // RFC 9110, section 8.6
-    Fields out{{":status", std::to_string(head.status)}};
+    const bool switches = head.status == 101;
+    if (switches) wire::erase(head.fields, "Sec-WebSocket-Accept");
+    Fields out{{":status", switches ? "200" : std::to_string(head.status)}};
     append_lower(out, head.fields);
     return out;
 }

@@ -13,14 +13,15 @@
 namespace sallyport::wire {
 
 /// `fields`: as they came, pseudo-header fields first. `ended`: END_STREAM came with them. `scheme`: the connection's.
-/// :authority becomes Host, the crumbs of Cookie become one field. Errors: malformed.
+/// :authority becomes Host, the crumbs of Cookie become one field, and an extended CONNECT (RFC 8441) a GET that asks for
+/// `upgrade`. Errors: malformed.
 Result<RequestHead> request_from_http2(Fields fields, bool ended, std::string_view scheme);
 /// `no_body`: it answers HEAD.
 Result<ResponseHead> response_from_http2(Fields fields, bool ended, bool no_body);
 
 /// The fields to send. Those that concern one connection must be gone already, but for "TE: trailers".
 Fields http2_fields(const RequestHead&, std::string_view scheme);
-/// Removes those itself.
+/// Removes those itself. A switch of protocols becomes the 200 that an extended CONNECT gets.
 Fields http2_fields(ResponseHead&);
 /// Those of the trailers that may come after the body (RFC 9110, section 6.5.1).
 Fields http2_trailers(const Fields&);

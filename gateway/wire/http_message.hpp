@@ -24,6 +24,11 @@ struct RequestHead {
     Fields fields;
     BodyFraming body;
     bool keep_alive = true;   ///< the client will send further requests on this connection
+    /// What protocol the connection (the stream) shall carry from the response on, in lower case; empty: none. The gate
+    /// permits "websocket"; the fields that ask for it are the writer's.
+    std::string upgrade;
+    /// With `upgrade`: the subprotocols that the client offers, as it wrote them; secrets may stand in the field by now.
+    std::string offered;
 };
 
 struct ResponseHead {

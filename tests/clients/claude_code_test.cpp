@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "tests/support/installed.hpp"
 #include "tests/support/sandbox.hpp"
 
 using namespace sallyport::test;
@@ -13,18 +14,6 @@ using namespace sallyport::test;
 namespace {
 
 constexpr const char* kPlaceholder = "sk-ant-placeholder-0000";
-
-/// Installed at the first call; empty where that failed (said, and failed where CI is set).
-std::string claude() {
-    ShellOptions options;
-    options.environment.clear();
-    for (char** entry = environ; entry && *entry; ++entry) options.environment.emplace_back(*entry);
-    options.limit = std::chrono::minutes(5);
-    const auto installed = run_program({SALLYPORT_SOURCE_DIR "/scripts/install-claude-code"}, options);
-    if (installed.exited_with(0)) return installed.out.substr(0, installed.out.find('\n'));
-    skip("Claude Code cannot be installed: " + installed.err);
-    return {};
-}
 
 std::string policy(const StandIn& origin) {
     return "[[allow]]\nhost = \"api.anthropic.com\"\nmethod = \"POST\"\npath = \"/v1/messages/**\"\n"
@@ -39,7 +28,7 @@ bool is_message(const nlohmann::json& request) {
 
 /// Asks for one answer, with `settings` in its environment. What holds in either case is checked here.
 void say_pong(const std::string& settings, const std::function<void(const Sandbox&)>& check) {
-    const auto program = claude();
+    const auto program = installed("install-claude-code");
     if (program.empty()) return;
     for (const auto user : sandbox_users()) {
         const StandIn origin;

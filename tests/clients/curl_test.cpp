@@ -226,7 +226,7 @@ TEST_CASE("curl: a name that nothing allows is not resolved, and an unreadable p
         const auto ran = sandbox.run(
             "curl -sS https://secret.attacker.example/; echo $?; "
             "echo hello | curl -sS -m 5 telnet://203.0.113.9:22; echo $?; "
-            "curl -sS -m 5 --http2-prior-knowledge http://api.example.test/ >/dev/null; echo $?");
+            "printf '\\001\\002' | curl -sS -m 5 telnet://api.example.test:80 >/dev/null; echo $?");
         CAPTURE(ran.shown());
         CHECK(ran.complains("Could not resolve host: secret.attacker.example"));
         CHECK(ran.out.starts_with("6\n"));

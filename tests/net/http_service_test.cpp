@@ -254,7 +254,7 @@ TEST_CASE("refused before any origin is asked: fronting, proxies, TRACE, upgrade
     CHECK(answer("GET http://evil.example/ HTTP/1.1\r\n" + host + "\r\n") == "400");
     CHECK(answer("CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n") == "405");
     CHECK(answer("TRACE / HTTP/1.1\r\n" + host + "\r\n") == "405");
-    CHECK(answer("GET / HTTP/1.1\r\n" + host + "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n") == "501");
+    CHECK(answer("GET / HTTP/1.1\r\n" + host + "Connection: upgrade\r\nUpgrade: irc\r\n\r\n") == "501");
     CHECK(answer("GET /%2e%2e%00 HTTP/1.1\r\n" + host + "\r\n") == "400");
     CHECK(answer("GET /..%2f..%2fetc HTTP/1.1\r\n" + host + "\r\n") == "400");
     CHECK(origin.connections() == 0);

@@ -21,6 +21,7 @@
 #include "gateway/app/admin_commands.hpp"
 #include "gateway/app/policy_file.hpp"
 #include "gateway/base/startup_error.hpp"
+#include "tests/support/test_ca.hpp"
 
 using namespace sallyport;
 using namespace std::chrono_literals;
@@ -167,6 +168,23 @@ TEST_CASE("reload: a policy that is edited in place or renamed over counts by it
     CHECK(log[1]["event"] == "policy");
     CHECK(log[1]["result"] == "replaced");
     CHECK(log[1]["file"] == served.file("policy.toml"));
+}
+
+TEST_CASE("reload: a file of an [[origin]] that changes counts by itself; what is no certificate changes nothing") {
+    const testing::TestCa first, second;
+    Served served("[[origin]]\nhost = \"a.test\"\nca = \"ca.pem\"\n",
+                  [&](const Served& s) { write(s.file("ca.pem"), first.pem()); });
+    served.start();
+    const auto id = [&] {
+        return served.ask([](const app::Reloader& r) { return r.rules().secrets->origin_options("a.test")->id; });
+    };
+    const auto before = id();
+    write(served.file("ca.pem"), second.pem());
+    CHECK(comes_true([&] { return id() != before; }));
+    const auto after = id();
+    write(served.file("ca.pem"), "nonsense");
+    CHECK(comes_true([&] { return served.mistakes().find("ca.pem holds no certificate in PEM") != std::string::npos; }));
+    CHECK(id() == after);
 }
 
 TEST_CASE("reload: a ConfigMap is swapped by a link two folders up") {

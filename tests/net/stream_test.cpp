@@ -1,6 +1,8 @@
 #include "gateway/net/stream.hpp"
 
 #include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 
@@ -78,6 +80,19 @@ boost::asio::awaitable<std::size_t> read_bytewise(Stream& stream, std::size_t by
 }
 
 }  // namespace
+
+TEST_CASE("stream: no byte waits for others, and a peer that is gone without a word is found out in minutes") {
+    Pair pair;
+    const auto option = [fd = pair.stream.socket().native_handle()](int level, int name) {
+        int value = 0;
+        socklen_t size = sizeof value;
+        REQUIRE(::getsockopt(fd, level, name, &value, &size) == 0);
+        return value;
+    };
+    CHECK(option(IPPROTO_TCP, TCP_NODELAY) != 0);
+    CHECK(option(SOL_SOCKET, SO_KEEPALIVE) != 0);
+    CHECK(option(IPPROTO_TCP, TCP_KEEPIDLE) + option(IPPROTO_TCP, TCP_KEEPCNT) * option(IPPROTO_TCP, TCP_KEEPINTVL) <= 180);
+}
 
 TEST_CASE("stream: one that always has something to read lets others run, and notices its lifeline's end") {
     Pair pair;

@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <openssl/pem.h>
 
 #include "tests/netns/seal_clients.hpp"
 #include "tests/support/sealed_gateway.hpp"
@@ -41,17 +40,37 @@ TEST_CASE("opaque: a server that speaks first is heard, by name through its virt
     CHECK(events[0]["bytes_out"] == 16);
 }
 
-TEST_CASE("opaque: a client that speaks first and closes its half still gets its answer") {
+TEST_CASE("opaque: a client whose first bytes could begin a request, and who then waits for the server, is passed on") {
     WireOrigin origin([](WirePeer& peer) {
-        CHECK(peer.read_to_end() == std::string("\x01\x02 query"));  // arrives only with the client's FIN
-        peer.send("answer");
+        CHECK(peer.read_exactly(4) == "user");
+        peer.send("who?");
     });
-    const auto gateway = SealedGateway::start(policy_for(origin.port()), kNames);
+    session::TimeLimits limits;
+    limits.hello = std::chrono::minutes(1);   // not what ends the wait
+    const auto gateway = SealedGateway::start(policy_for(origin.port()), kNames, limits);
     if (!gateway) return;
     auto client = gateway->connect(gateway->lookup("db.test"), origin.port());
-    client.send("\x01\x02 query");
-    client.shutdown_write();
-    CHECK(client.read_to_end() == "answer");
+    client.send("user");
+    CHECK(client.read_exactly(4) == "who?");
+    auto elsewhere = gateway->connect("203.0.113.5", 25);
+    elsewhere.send("user");
+    CHECK(elsewhere.is_reset());
+}
+
+TEST_CASE("opaque: a client that speaks first and closes its half still gets its answer") {
+    for (const std::string query : {"\x01\x02 query", "GET"}) {
+        CAPTURE(query);
+        WireOrigin origin([&](WirePeer& peer) {
+            CHECK(peer.read_to_end() == query);  // arrives only with the client's FIN
+            peer.send("answer");
+        });
+        const auto gateway = SealedGateway::start(policy_for(origin.port()), kNames);
+        if (!gateway) return;
+        auto client = gateway->connect(gateway->lookup("db.test"), origin.port());
+        client.send(query);
+        client.shutdown_write();
+        CHECK(client.read_to_end() == "answer");
+    }
 }
 
 TEST_CASE("opaque: a reset on either side ends the other, and is recorded once") {
@@ -104,30 +123,19 @@ TEST_CASE("opaque: a client that waits for a greeting on a port that nothing all
     CHECK(events[0]["original_dst"] == "203.0.113.5:25");
 }
 
-TEST_CASE("TLS passed through by name: the certificate is the origin's own, the bytes are untouched") {
-    WireOrigin origin(
-        [](WirePeer& peer) {
-            CHECK(peer.read_until("\n") == "not HTTP\n");
-            peer.send("fine\n");
-        },
-        testing::make_server(SealedGateway::origin_ca().good("db.test")));
-    const auto gateway = SealedGateway::start(
-        fmt::format("[[allow]]\nhost = \"db.test\"\nport = {}\nprivate = true\ntls = \"passthrough\"\n", origin.port()),
-        kNames);
+TEST_CASE("opaque: a protocol that begins with TLS and then the server's greeting is refused with the remedy") {
+    session::TimeLimits limits;
+    limits.hello = std::chrono::seconds(1);
+    limits.keep_alive = std::chrono::minutes(1);   // not what ends it
+    const auto gateway = SealedGateway::start(policy_for(993), kNames, limits);
     if (!gateway) return;
-    auto ssl = gateway->tls_client("db.test");
-    const auto& pem = SealedGateway::origin_ca().pem();
-    const tls::BioPtr text(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-    const tls::X509Ptr ca(PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr));
-    X509_STORE_add_cert(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl.get())), ca.get());
-    auto client = gateway->connect("192.0.2.7", origin.port());
-    REQUIRE(client.start_tls(std::move(ssl)) == "");
-    client.send("not HTTP\n");
-    CHECK(client.read_until("\n") == "fine\n");
-    client.close();
+    auto client = gateway->connect_tls(gateway->lookup("db.test"), 993, "db.test");
+    CHECK(client.is_reset());
     const auto events = gateway->finish();
     REQUIRE(events.size() == 1);
-    CHECK(events[0]["protocol"] == "tls");
+    CHECK(events[0]["decision"] == "deny");
+    CHECK(events[0]["host"] == "db.test");
+    CHECK(events[0]["reason"].get<std::string>().find("needs tls = \"passthrough\"") != std::string::npos);
 }
 
 TEST_CASE("a direct connection to the gateway's own port is not served") {

@@ -93,15 +93,16 @@ std::string question(const std::string& name) {
 
 struct SealedGateway::Parts {
     Parts(Sealed sealed, const std::string& toml, const std::vector<std::pair<std::string, std::string>>& names,
-          session::TimeLimits limits)
+          session::TimeLimits limits, std::optional<net::OuterProxy> outer_proxy)
         : port(port_of(sealed.sockets.tcp4)),
           inside(std::move(sealed.inside)),
           rules(rules_of(toml)),
           audit(std::in_place, audit_file) {
         for (const auto& [name, address] : names) dns.address(name, address);
         proxy.emplace(io, rules, authority, *audit, std::move(sealed.sockets),
-                      app::ProxyOptions{limits, origin_ca().pem(), dns.where()});
+                      app::ProxyOptions{limits, origin_ca().pem(), dns.where(), std::move(outer_proxy)});
         thread = std::thread([this] {
+            block_sigpipe();
             const auto guard = asio::make_work_guard(io);
             io.run();
         });
@@ -142,11 +143,12 @@ SealedGateway::~SealedGateway() = default;
 
 std::unique_ptr<SealedGateway> SealedGateway::start(const std::string& policy_toml,
                                                     const std::vector<std::pair<std::string, std::string>>& names,
-                                                    session::TimeLimits limits) {
+                                                    session::TimeLimits limits,
+                                                    std::optional<net::OuterProxy> outer_proxy) {
     auto sealed = Sealed::create();
     if (!sealed) return nullptr;
     return std::unique_ptr<SealedGateway>(
-        new SealedGateway(std::make_unique<Parts>(std::move(*sealed), policy_toml, names, limits)));
+        new SealedGateway(std::make_unique<Parts>(std::move(*sealed), policy_toml, names, limits, std::move(outer_proxy))));
 }
 
 const testing::TestCa& SealedGateway::origin_ca() {

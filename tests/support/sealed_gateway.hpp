@@ -21,7 +21,8 @@ public:
     /// gateway's resolver.
     static std::unique_ptr<SealedGateway> start(const std::string& policy_toml,
                                                 const std::vector<std::pair<std::string, std::string>>& names = {},
-                                                session::TimeLimits limits = {});
+                                                session::TimeLimits limits = {},
+                                                std::optional<net::OuterProxy> outer_proxy = std::nullopt);
     ~SealedGateway();
 
     /// The authority of origins that the gateway trusts.

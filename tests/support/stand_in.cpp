@@ -32,21 +32,23 @@ TempDirectory::~TempDirectory() {
     std::filesystem::remove_all(path_, ignored);
 }
 
-std::vector<std::string> StandIn::command() const {
-    write_identity(ca_.good(address_), directory_.path());
+std::vector<std::string> StandIn::command(std::vector<std::string> program) const {
+    write_identity(ca_.good(name_), directory_.path());
     std::filesystem::create_directory(repositories());
-    return {"python3",
-            SALLYPORT_SOURCE_DIR "/tests/clients/stand_in.py",
-            directory_.path() / "certificate.pem",
-            directory_.path() / "key.pem",
-            kKey,
-            repositories(),
-            directory_.path() / "requests.jsonl",
-            address_};
+    program.insert(program.end(), {directory_.path() / "certificate.pem", directory_.path() / "key.pem", kKey,
+                                   repositories(), directory_.path() / "requests.jsonl", address_});
+    return program;
 }
 
-StandIn::StandIn(std::string address)
-    : address_(std::move(address)), ca_("Stand-in CA"), server_(command(), {}), port_(server_.first_line()) {}
+StandIn::StandIn(std::string address, std::string name)
+    : StandIn({"python3", SALLYPORT_SOURCE_DIR "/tests/clients/stand_in.py"}, std::move(address), std::move(name)) {}
+
+StandIn::StandIn(std::vector<std::string> program, std::string address, std::string name)
+    : address_(std::move(address)),
+      name_(name.empty() ? address_ : std::move(name)),
+      ca_("Stand-in CA"),
+      server_(command(std::move(program)), {}),
+      port_(server_.first_line()) {}
 
 std::string StandIn::route(const std::string& host) const {
     return "[[route]]\nhost = \"" + host + "\"\nto = \"https://" + address_ + ":" + port_ + "\"\n";

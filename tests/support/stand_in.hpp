@@ -1,6 +1,6 @@
 #pragma once
-// The origin of the client tests (tests/clients/stand_in.py): HTTPS, under a CA that nobody trusts unless
-// told to. It is the only part of those tests that is not the real thing.
+// The origin of the client tests (tests/clients/stand_in.py, or another program like it): HTTPS, under a CA that nobody
+// trusts unless told to. It is the only part of those tests that is not the real thing.
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -29,7 +29,10 @@ public:
     /// The only key that it answers to.
     static constexpr const char* kKey = "sk-real-b1946ac92492d2347c6235b4d2611184";
 
-    explicit StandIn(std::string address = "127.0.0.1");
+    /// Its certificate is for `name`, or else for its address.
+    explicit StandIn(std::string address = "127.0.0.1", std::string name = {});
+    /// Of a program of its own, which takes the arguments of stand_in.py after these.
+    explicit StandIn(std::vector<std::string> program, std::string address = "127.0.0.1", std::string name = {});
 
     /// The policy's lines that make it the origin of `host`.
     std::string route(const std::string& host) const;
@@ -41,9 +44,10 @@ public:
     std::filesystem::path repositories() const { return directory_.path() / "repositories"; }
 
 private:
-    std::vector<std::string> command() const;
+    std::vector<std::string> command(std::vector<std::string> program) const;
 
     std::string address_;
+    std::string name_;
     TempDirectory directory_;
     testing::TestCa ca_;
     Program server_;

@@ -36,6 +36,17 @@ std::string to_pem(X509* certificate) {
     return {data, static_cast<std::size_t>(size)};
 }
 
+std::string to_pem(EVP_PKEY* key, const std::string& passphrase) {
+    const tls::BioPtr text(BIO_new(BIO_s_mem()));
+    const auto* cipher = passphrase.empty() ? nullptr : EVP_aes_128_cbc();
+    require(PEM_write_bio_PrivateKey(text.get(), key, cipher, reinterpret_cast<const unsigned char*>(passphrase.data()),
+                                     static_cast<int>(passphrase.size()), nullptr, nullptr) == 1,
+            "encode a key");
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(text.get(), &data);
+    return {data, static_cast<std::size_t>(size)};
+}
+
 TestCa::TestCa(const std::string& name) : key_(tls::make_p256_key()), certificate_(X509_new()) {
     X509* const x = certificate_.get();
     const std::time_t now = std::time(nullptr);

@@ -34,6 +34,8 @@ private:
 };
 
 std::string to_pem(X509*);
+/// Encrypted where there is a passphrase.
+std::string to_pem(EVP_PKEY*, const std::string& passphrase = {});
 
 /// An SSL_CTX of a plain server with this identity, for any TLS version, with ALPN `protocol` when not empty.
 tls::SslCtxPtr make_server(const Identity&, const std::string& protocol = {});

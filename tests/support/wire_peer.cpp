@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -165,6 +166,13 @@ bool WirePeer::writable_within(int milliseconds) {
 
 bool WirePeer::closed() { return buffer_.empty() && !fill(); }
 
+void block_sigpipe() {
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+}
+
 std::pair<UniqueFd, UniqueFd> connected_pair() {
     std::uint16_t port = 0;
     const UniqueFd listener = listen_on_loopback(port);
@@ -175,6 +183,7 @@ std::pair<UniqueFd, UniqueFd> connected_pair() {
 
 WireOrigin::WireOrigin(std::function<void(WirePeer&)> serve, tls::SslCtxPtr tls)
     : listener_(listen_on_loopback(port_)), tls_(std::move(tls)), serve_(std::move(serve)), thread_([this] {
+          block_sigpipe();
           for (;;) {
               UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
               if (ending_ || !fd) return;

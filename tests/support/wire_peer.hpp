@@ -58,6 +58,9 @@ private:
     std::string buffer_;
 };
 
+/// For this thread a connection that is gone is an error, as in the program; other tests look at what is ignored.
+void block_sigpipe();
+
 /// Both ends of a TCP connection over loopback.
 std::pair<UniqueFd, UniqueFd> connected_pair();
 

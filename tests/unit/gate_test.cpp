@@ -49,9 +49,9 @@ host = "open.test"
 to = "http://127.0.0.1:8080"
 )";
 
-Rules rules() {
+Rules rules(const std::string& toml = kPolicy) {
     ::setenv("SALLYPORT_GATE_TEST", "real-key", 1);
-    Rules made{policy::policy_of(kPolicy), nullptr};
+    Rules made{policy::policy_of(toml), nullptr};
     made.secrets = std::make_shared<secrets::Store>(made.policy);
     return made;
 }
@@ -147,7 +147,8 @@ TEST_CASE("gate: a table of requests on a TLS connection for api.test:443") {
         {get("", "/v1/x", "get"), 403},
         {get("", "/v1/x", "TRACE"), 405},
         {get("", "api.test:443", "CONNECT"), 405},
-        {get("Upgrade: websocket\r\n"), 501},
+        {get("Upgrade: h2c\r\n"), 0},  // an offer, not taken
+        {get("Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n"), 501},
         {get("Expect: 200-ok\r\n"), 417},
         {get("X-HTTP-Method-Override: POST\r\n"), 0},
         {get("X-HTTP-Method-Override: PUT\r\n"), 403},
@@ -158,6 +159,54 @@ TEST_CASE("gate: a table of requests on a TLS connection for api.test:443") {
         const auto done = judged(row.request);
         CHECK(done.status() == row.status);
         if (done.status() != 0) CHECK(done.refusal().destination.port == 443);
+    }
+}
+
+TEST_CASE("gate: a WebSocket handshake is judged as the GET that it is, and goes on as one") {
+    const std::string key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    const std::string asks = "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n";
+    const auto passed = judged(get(asks + key +
+                                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: a, b\r\n"
+                                   "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+                                   "X-Api-Key: dummy-key-value\r\n"));
+    REQUIRE(passed.status() == 0);
+    CHECK(passed.head.upgrade == "websocket");
+    CHECK(passed.head.offered == "a, b,");
+    const auto& fields = passed.head.fields;
+    CHECK(wire::find(fields, "Sec-WebSocket-Key") == "dGhlIHNhbXBsZSBub25jZQ==");
+    CHECK(wire::find(fields, "Sec-WebSocket-Version") == "13");
+    CHECK(wire::find(fields, "Sec-WebSocket-Protocol") == "a, b");
+    CHECK(wire::find(fields, "Sec-WebSocket-Extensions") == "permessage-deflate; client_max_window_bits");
+    CHECK(wire::find(fields, "X-Api-Key") == "real-key");
+    for (const auto* gone : {"Connection", "Upgrade"}) CHECK_FALSE(wire::find(fields, gone));
+    CHECK(judged(get("", "/v1/x")).head.upgrade == "");
+    CHECK(judged(get(asks + key, "/other")).status() == 403);
+
+    struct Row {
+        std::string request;
+        unsigned status;
+    };
+    const Row rows[] = {
+        {get(asks + key), 0},
+        {get("Connection: upgrade\r\nUpgrade: h2c, websocket\r\n" + key), 0},   // the origin is offered the one that we know
+        {get("Connection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n" + key), 0},
+        {get("Upgrade: websocket\r\n" + key), 400},
+        {get("Connection: close\r\nUpgrade: websocket\r\n" + key), 400},
+        {"GET /v1/x HTTP/1.0\r\nHost: api.test\r\n" + asks + key + "\r\n", 400},
+        {get(asks), 400},
+        {get(asks + key + key), 400},
+        {get(asks + "Sec-WebSocket-Key: c2hvcnQ=\r\n"), 400},
+        {get("Connection: Upgrade, Sec-WebSocket-Key\r\nUpgrade: websocket\r\n" + key), 400},
+        {get(asks + key + "Content-Length: 5\r\n"), 400},
+        {get(asks + key + "Transfer-Encoding: chunked\r\n"), 400},
+        {get(asks + key, "/v1/x", "POST"), 400},
+        {get("Connection: Upgrade\r\nUpgrade: websocket/13\r\n" + key), 501},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.request);
+        const auto done = judged(row.request);
+        CHECK(done.status() == row.status);
+        CHECK((done.status() != 0 || done.head.upgrade == "websocket"));
     }
 }
 
@@ -252,11 +301,32 @@ TEST_CASE("refusal page: every status that the gate uses has its phrase") {
     }
 }
 
+TEST_CASE("refusal page: a gRPC client gets it as the status of its call, a gRPC-Web client does not") {
+    const Refusal refusal{403, {"api.test", 443}, "POST", "/p.S/M", "100 % no\r\n", "f:1", "", ""};
+    const auto page = grpc_refusal(refusal, true);
+    CHECK(page.head.status == 200);
+    CHECK(page.body.empty());
+    CHECK(wire::find(page.head.fields, "grpc-status") == "7");
+    const std::string message(wire::find(page.head.fields, "grpc-message").value_or(""));
+    CHECK(message.find("POST https://api.test/p.S/M%0A") != std::string::npos);
+    CHECK(message.find("100 %25 no\\x0d\\x0a%0A") != std::string::npos);
+    for (const char c : message) CHECK((c >= 0x20 && c < 0x7f));
+    Refusal failed = refusal;
+    failed.status = 502;
+    CHECK(wire::find(grpc_refusal(failed, true).head.fields, "grpc-status") == "14");
+
+    CHECK(is_grpc({{"content-type", "application/grpc"}}));
+    CHECK(is_grpc({{"content-type", "application/grpc+proto"}}));
+    CHECK_FALSE(is_grpc({{"content-type", "application/grpc-web"}}));
+    CHECK_FALSE(is_grpc({{"content-type", "application/json"}}));
+    CHECK_FALSE(is_grpc({}));
+}
+
 TEST_CASE("gate: a permit is judged again under other rules, as what it was given for") {
     const auto under = [](const std::string& toml, const std::string& request, const ConnectionFacts& facts = kTls) {
         const auto passed = judged(request, facts);
         REQUIRE(passed.status() == 0);
-        return objection(Rules{policy::policy_of(toml), nullptr}, passed.permit()).value_or("");
+        return objection(rules(toml), passed.permit()).value_or("");
     };
     const std::string all = "[[allow]]\nhost = \"api.test\"\n";
     CHECK(under(all, get()) == "");
@@ -273,6 +343,24 @@ TEST_CASE("gate: a permit is judged again under other rules, as what it was give
     const ConnectionFacts open{true, "open.test", 443};
     const std::string to_open = "GET / HTTP/1.1\r\nHost: open.test\r\n\r\n";
     CHECK(under("[[allow]]\nhost = \"open.test\"\n", to_open, open) == "requests to open.test go to another origin now");
+    const std::string tls13 = "[[origin]]\nhost = \"api.test\"\nmin_tls = \"1.3\"\n";
+    CHECK(under(all + tls13, get()) == "TLS to api.test is made otherwise now ([[origin]])");
+    CHECK(under(all + "[[origin]]\nhost = \"other.test\"\nmin_tls = \"1.3\"\n", get()) == "");
+}
+
+TEST_CASE("gate: a permit has the options of the host that is dialled, where that is done in TLS") {
+    const std::string policy = "[[allow]]\nhost = [\"api.test\", \"open.test\"]\n"
+                               "[[origin]]\nhost = [\"inner.test\", \"open.test\"]\nmin_tls = \"1.3\"\n"
+                               "[[route]]\nhost = \"api.test\"\nto = \"https://inner.test\"\n";
+    const auto options_of = [&](const std::string& host, bool tls) {
+        auto head = head_of("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+        const auto verdict = judge(rules(policy), {tls, host, std::uint16_t(tls ? 443 : 80)}, head);
+        return std::get<Permit>(verdict).way.options;
+    };
+    CHECK(options_of("api.test", true));
+    CHECK(options_of("api.test", false));   // the route makes it TLS
+    CHECK(options_of("open.test", true));
+    CHECK_FALSE(options_of("open.test", false));
 }
 
 TEST_CASE("gate: a stream is judged again under other rules") {

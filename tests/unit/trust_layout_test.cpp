@@ -25,7 +25,8 @@ TEST_CASE("trust layout: Debian's bundle lies in the cloned directory and is not
         plan_trust({.bundles = {"/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/ca-certificates.crt"},
                     .hash_directories = {"/etc/ssl/certs"},
                     .anchor_directories = {"/usr/local/share/ca-certificates"},
-                    .java_stores = {"/etc/ssl/certs/java/cacerts", "/etc/ssl/certs/java/cacerts"}});
+                    .java_stores = {"/etc/ssl/certs/java/cacerts", "/etc/ssl/certs/java/cacerts"},
+                    .browser_directories = {}});
     CHECK(plan.base_bundle == "/etc/ssl/certs/ca-certificates.crt");
     REQUIRE(plan.bundles.size() == 1);
     CHECK(plan.bundles[0].in_clone);
@@ -41,7 +42,8 @@ TEST_CASE("trust layout: Fedora's names for one bundle are replaced once, by a m
     const auto plan = plan_trust({.bundles = {bundle, bundle, bundle, "/etc/ssl/cert.pem"},
                                   .hash_directories = {"/etc/pki/tls/certs"},
                                   .anchor_directories = {},
-                                  .java_stores = {}});
+                                  .java_stores = {},
+                                  .browser_directories = {}});
     CHECK(plan.base_bundle == bundle);
     REQUIRE(plan.bundles.size() == 2);
     CHECK(plan.bundles[0].path == bundle);
@@ -53,7 +55,8 @@ TEST_CASE("trust layout: a directory with a similar name is no clone") {
     const auto plan = plan_trust({.bundles = {"/etc/ssl/certs-old/bundle.pem"},
                                   .hash_directories = {"/etc/ssl/certs"},
                                   .anchor_directories = {},
-                                  .java_stores = {}});
+                                  .java_stores = {},
+                                  .browser_directories = {}});
     CHECK_FALSE(plan.bundles.at(0).in_clone);
 }
 
@@ -61,7 +64,8 @@ TEST_CASE("trust layout: a clone of a parent comes before that of its child, and
     const auto plan = plan_trust({.bundles = {},
                                   .hash_directories = {"/etc/ssl/certs/sub", "/etc/ssl/certs", "/etc/ssl/certs"},
                                   .anchor_directories = {"/etc/ssl/certs"},
-                                  .java_stores = {}});
+                                  .java_stores = {},
+                                  .browser_directories = {}});
     REQUIRE(plan.clones.size() == 2);
     CHECK(plan.clones[0].directory == "/etc/ssl/certs");
     CHECK(plan.clones[0].hashed);
@@ -77,6 +81,17 @@ TEST_CASE("trust layout: without HOME and JAVA_HOME no candidate starts at the r
     const auto stores = trust_candidates("/home/u", "/jdk").java_stores;
     CHECK(std::count(stores.begin(), stores.end(), "/jdk/lib/security/cacerts") == 1);
     CHECK(std::count(stores.begin(), stores.end(), "/home/u/.sdkman/candidates/java/*/lib/security/cacerts") == 1);
+}
+
+TEST_CASE("trust layout: a browser gets certificates as its policy wants them, and no text beside them") {
+    CHECK(browser_policy("CA of mine\n" + kCertificate) == "{\"CACertificates\": [\"TUlJ\"]}\n");
+    const auto plan = plan_trust({.bundles = {},
+                                  .hash_directories = {},
+                                  .anchor_directories = {},
+                                  .java_stores = {},
+                                  .browser_directories = {"/etc/chromium", "/etc/chromium", "/etc/opt/chrome"}});
+    CHECK(plan.browsers == std::vector<std::string>{"/etc/chromium", "/etc/opt/chrome"});
+    CHECK(plan.clones.empty());
 }
 
 TEST_CASE("trust environment: replacing variables get the bundle, adding ones our CA") {

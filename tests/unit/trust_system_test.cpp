@@ -64,12 +64,14 @@ TEST_CASE("trust on a system: Debian's bundle, hash directory, anchors, Java sto
     const Root root;
     make_debian(root, other.pem());
     const auto changed = trust_on_system(ours.pem(), root.at(""));
-    CHECK(changed.size() == 8);
+    CHECK(changed.size() == 12);
     CHECK(root.text(kDebianBundle) == other.pem() + ours.pem());
     CHECK(root.text("/etc/ssl/certs/sallyport-ca.pem") == ours.pem());
     CHECK(root.text("/etc/ssl/certs/" + subject_hash(ours.pem()) + ".0") == ours.pem());
     CHECK(root.text("/usr/local/share/ca-certificates/sallyport-ca.crt") == ours.pem());
     CHECK(root.text("/etc/ssl/certs/java/cacerts") == java_trust_store(certificates_of(other.pem() + ours.pem())));
+    for (const std::string browser : {"/etc/chromium", "/etc/opt/chrome"})
+        CHECK(root.text(browser + "/policies/managed/sallyport-ca.json") == browser_policy(ours.pem()));
     // The paths are those of the system, not of where it lies.
     CHECK(root.count("/etc/profile.d/sallyport.sh", "export NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt\n") == 1);
     CHECK(root.text("/etc/environment").starts_with("LANG=C\n"));
