@@ -47,12 +47,13 @@ MessageEndPtr WaitingOrigin::request_that_came() {
         if ((last && !last->is_over()) || !wire->has_input() || wire->closed()) continue;
         const auto next = http1_end(wire);
         exchange = next;
+        last_http1_ = wire;
         return next;
     }
     for (const auto& peer : http2_) {
         peer->take_frames();
         if (const auto stream = peer->take_request()) {
-            last_ = peer;
+            last_http2_ = peer;
             return http2_end(peer, *stream);
         }
     }

@@ -39,7 +39,8 @@ public:
     MessageEndPtr request_within(int milliseconds);
     bool nothing_for(int milliseconds) { return !request_within(milliseconds); }
     /// Of the connection that the last request came on.
-    Http2Peer& http2() { return *last_; }
+    Http2Peer& http2() { return *last_http2_; }
+    WirePeer& http1() { return *last_http1_; }
     Http2Peer::Settings settings;  ///< for connections from now on
 
 private:
@@ -56,7 +57,8 @@ private:
     std::deque<WirePeer> waiting_;
     std::vector<Http1Connection> http1_;
     std::vector<std::shared_ptr<Http2Peer>> http2_;
-    std::shared_ptr<Http2Peer> last_;
+    std::shared_ptr<WirePeer> last_http1_;
+    std::shared_ptr<Http2Peer> last_http2_;
     WireOrigin listener_;  ///< last: its thread uses the others
 };
 

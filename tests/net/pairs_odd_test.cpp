@@ -1,0 +1,151 @@
+// The table of situations, run for every pair of HTTP versions: messages at the edges of what HTTP has.
+
+#include <fmt/format.h>
+
+#include "tests/support/protocol_pair.hpp"
+
+using namespace sallyport;
+using namespace sallyport::test;
+
+namespace {
+
+/// 120 KB of fields: above our 96 KiB, below what a peer would take for an attack.
+Fields too_many() {
+    Fields fields;
+    for (int i = 0; i < 120; ++i) fields.emplace_back(fmt::format("x-field-{}", i), std::string(1000, 'x'));
+    return fields;
+}
+
+}  // namespace
+
+SITUATION("OPTIONS of the whole server") {
+    ProtocolPair pair(versions);
+    const auto client = pair.client();
+    client->send_head(request("OPTIONS", "*"), true);
+    const auto origin = pair.origin();
+    const auto asked = origin->read_head();
+    CHECK(asked.method == "OPTIONS");
+    CHECK(asked.path == "*");
+    origin->send_head(response(200, {{"allow", "GET"}}), true);
+    CHECK(client->read_head().field("allow") == "GET");
+}
+
+SITUATION("a request with too many fields is a 431, and reaches no origin") {
+    ProtocolPair pair(versions);
+    const auto client = pair.client();
+    client->send_head(request("GET", "/", too_many()), true);
+    CHECK(client->read_head().status == 431);
+    CHECK(client->read_rest().whole);
+    CHECK(pair.origins().nothing_for(100));
+}
+
+SITUATION("an answer with too many fields is a 502") {
+    ProtocolPair pair(versions);
+    const auto client = pair.client();
+    client->send_head(request("GET", "/"), true);
+    const auto origin = pair.origin();
+    origin->read_head();
+    origin->send_head(response(200, too_many()), true);
+    CHECK(client->read_head().status == 502);
+    CHECK(client->read_rest().whole);
+}
+
+SITUATION("of TE only trailers goes on, and no encoding of the connection") {
+    ProtocolPair pair(versions);
+    const auto client = pair.client();
+    const bool old = versions.client == Version::http1;
+    client->send_head(request("GET", "/", {{"te", old ? "gzip, trailers" : "trailers"}, {"accept-encoding", "br"}}),
+                      true);
+    const auto asked = pair.origin()->read_head();
+    CHECK(asked.field("te") == "trailers");
+    CHECK(asked.field("accept-encoding") == "br");
+}
+
+SITUATION("a compressed body, and a part of it, pass as they are") {
+    ProtocolPair pair(versions);
+    std::string gzip("\x1f\x8b\x08\0\0\0\0\0\0\x03\xcb\x48\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05\0\0\0", 25);
+    const auto client = pair.client();
+    client->send_head(request("GET", "/", {{"range", "bytes=0-24"}, {"accept-encoding", "gzip"}}), true);
+    const auto origin = pair.origin();
+    CHECK(origin->read_head().field("range") == "bytes=0-24");
+    origin->send_head(response(206, {{"content-encoding", "gzip"},
+                                     {"content-range", "bytes 0-24/100"},
+                                     {"content-length", "25"},
+                                     {"vary", "accept-encoding"}}),
+                      false);
+    origin->send_body(gzip);
+    origin->send_end();
+    const auto answer = client->read_head();
+    CHECK(answer.status == 206);
+    CHECK(answer.field("content-encoding") == "gzip");
+    CHECK(answer.field("content-range") == "bytes 0-24/100");
+    const bool same = client->read_rest().body == gzip;
+    CHECK(same);
+}
+
+SITUATION("fields that say the same twice stay two, in their order") {
+    ProtocolPair pair(versions);
+    const Fields twice{{"x-forwarded-for", "a"}, {"accept", "b"}, {"x-forwarded-for", "c"}, {"x-empty", ""}};
+    const auto client = pair.client();
+    client->send_head(request("GET", "/", twice), true);
+    const auto origin = pair.origin();
+    const auto asked = origin->read_head();
+    CHECK(asked.field("x-forwarded-for") == "a | c");
+    CHECK(asked.has("x-empty"));
+    origin->send_head(response(200, {{"www-authenticate", "Basic"}, {"x-empty", ""}, {"www-authenticate", "Bearer"}}),
+                      true);
+    const auto answer = client->read_head();
+    CHECK(answer.field("www-authenticate") == "Basic | Bearer");
+    CHECK(answer.has("x-empty"));
+}
+
+TEST_CASE("a client of HTTP/1.0 and an origin of HTTP/2: a body without length ends with the connection") {
+    ProtocolPair pair(kHttp1ToHttp2);
+    auto& client = pair.http1_client();
+    client.send(fmt::format("GET / HTTP/1.0\r\nHost: {}\r\n\r\n", pair.authority()));
+    const auto origin = pair.origin();
+    origin->read_head();
+    origin->send_head(response(103, {{"link", "</a>"}}), false);  // nothing that HTTP/1.0 knows
+    origin->send_head(response(200), false);
+    origin->send_body("all ");
+    origin->send_body("of it");
+    origin->send_end({{"x-trailer", "lost"}});
+    const auto whole = client.read_to_end();
+    CHECK(whole.starts_with("HTTP/1.1 200 "));
+    CHECK(whole.ends_with("\r\n\r\nall of it"));
+    CHECK(whole.find("chunked") == std::string::npos);
+    CHECK(whole.find("103") == std::string::npos);
+}
+
+TEST_CASE("a client of HTTP/2 never takes an origin's closed connection for the end of a body that was chunked") {
+    ProtocolPair pair(kHttp2ToHttp1);
+    const auto client = pair.client();
+    client->send_head(request("GET", "/"), true);
+    const auto origin = pair.origin();
+    origin->read_head();
+    origin->send_head(response(200), false);
+    origin->send_body("a chunk");
+    CHECK(client->read_head().status == 200);
+    CHECK(client->read_body(7) == "a chunk");
+    origin->cut();
+    const auto rest = client->read_rest();
+    CHECK_FALSE(rest.whole);
+    CHECK(rest.reason == NGHTTP2_INTERNAL_ERROR);
+}
+
+TEST_CASE("an origin of HTTP/1.1 whose answer is ambiguous is a 502 for a client of HTTP/2") {
+    for (const char* answer : {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+                               "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                               "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+                               "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 101 Switching\r\n\r\n",
+                               "HTTP/1.1 200 OK\r\nx y: z\r\n\r\n", "220 mail.example ESMTP\r\n\r\n"}) {
+        ProtocolPair pair(kHttp2ToHttp1);
+        const auto client = pair.client();
+        client->send_head(request("GET", "/"), true);
+        const auto origin = pair.origin();
+        origin->read_head();
+        pair.origins().http1().send(answer);
+        CHECK_MESSAGE(client->read_head().status == 502, std::string(answer));
+        CHECK(client->read_rest().whole);
+    }
+}
