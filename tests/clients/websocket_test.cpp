@@ -20,6 +20,8 @@ std::string policy(const StandIn& origin) {
 
 const std::vector<std::string> kOrigin{"/usr/bin/python3", SALLYPORT_SOURCE_DIR "/tests/clients/websocket_origin.py"};
 
+const std::vector<std::string> kHttp2Origin{"node", SALLYPORT_SOURCE_DIR "/tests/clients/websocket_http2_origin.js"};
+
 struct Client {
     std::string what;
     std::string here;  ///< a command that succeeds where it is installed
@@ -177,5 +179,33 @@ TEST_CASE("websocket: every client talks to a real server, compressed where it w
             CHECK((*tunnel)["bytes_out"] > (deflated ? 1'500'000 : 3'000'000));
             CHECK((*tunnel)["bytes_in"] > (deflated ? 1'500'000 : 3'000'000));
         }
+    }
+}
+
+TEST_CASE("websocket: a browser that has a connection of HTTP/2 talks over a stream of it") {
+    if (!has_program("chromium")) return skip("chromium is not installed");
+    if (!has_program("node")) return skip("Node is not installed");
+    for (const auto user : sandbox_users()) {
+        const StandIn origin(kHttp2Origin);
+        const Sandbox sandbox(user, "[[allow]]\nhost = \"www.example.test\"\n" + origin.route("www.example.test"),
+                              &origin);
+        // Its own sandbox is off: it wants namespaces, which not every machine gives within another's.
+        const auto ran = sandbox.run(
+            "chromium --headless=new --no-sandbox --disable-gpu --no-first-run --dump-dom "
+            "--user-data-dir=profile --timeout=30000 https://www.example.test/page");
+        CAPTURE(ran.shown());
+        CHECK(ran.says("4001 hello over there chat"));
+        std::string page, tunnel;
+        for (const auto& line : sandbox.audit()) {
+            if (line.value("path", "") == "/page") page = line["client"];
+            if (line.value("path", "") != "/talk") continue;
+            tunnel = line["client"];
+            CHECK(line["status"] == 101);
+            CHECK(line["reason"] == "allowed");
+        }
+        CHECK_FALSE(page.empty());
+        CHECK(tunnel == page);  // one connection
+        for (const auto& request : origin.requests())
+            CHECK(request["version"] == (request["path"] == "/talk" ? "1.1" : "2.0"));
     }
 }
