@@ -72,19 +72,25 @@ TEST_CASE("an origin that closes, resets or lies before its head is done is a 50
             peer.read_message();
             switch (turn++) {
                 case 0:
-                    return;
+                    break;
                 case 1:
-                    return peer.reset();
+                    peer.reset();
+                    break;
                 case 2:
-                    return peer.send("HTTP/1.1 200 OK\r\nContent-Le");
+                    peer.send("HTTP/1.1 200 OK\r\nContent-Le");
+                    break;
                 case 3:
-                    return peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello");
+                    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello");
+                    break;
                 case 4:
-                    return peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
+                    peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
+                    break;
                 case 5:
-                    return peer.send("HTTP/1.1 000 Zero\r\nContent-Length: 0\r\n\r\n");
+                    peer.send("HTTP/1.1 000 Zero\r\nContent-Length: 0\r\n\r\n");
+                    break;
                 default:
-                    return peer.send(ok("fine"));
+                    peer.send(ok("fine"));
+                    break;
             }
         },
         good_server());

@@ -41,15 +41,19 @@ private:
             const std::lock_guard lock(mutex_);
             asked_.push_back(head.substr(8, head.find(' ', 8) - 8));
         }
-        if (head.find(std::string("Proxy-Authorization: Basic ") + kCredentials) == std::string::npos)
-            return client.send("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+        if (head.find(std::string("Proxy-Authorization: Basic ") + kCredentials) == std::string::npos) {
+            client.send("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+            return;
+        }
         UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
         sockaddr_in to{};
         to.sin_family = AF_INET;
         to.sin_port = htons(origin_);
         to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
-            return client.send("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+        if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
+            client.send("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+            return;
+        }
         client.send("HTTP/1.1 200 Connection established\r\n\r\n");
         std::thread back([&] { copy(fd.get(), client.fd()); });
         copy(client.fd(), fd.get());
