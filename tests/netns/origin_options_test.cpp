@@ -1,8 +1,10 @@
 // [[origin]]: what holds for the host that it names, and what no other host gets of it.
 
 #include <doctest/doctest.h>
+
 #include <fmt/format.h>
 
+#include <atomic>
 #include <fstream>
 #include <mutex>
 
@@ -149,11 +151,15 @@ TEST_CASE("[[origin]] min_tls: an origin that speaks only TLS 1.2 is a 502 that 
 }
 
 TEST_CASE("[[origin]]: what goes on ends when its options change, and only then; kept connections are not used again") {
+    std::atomic<int> answered = 0;
     WireOrigin inner(
-        [](WirePeer& peer) {
+        [&answered](WirePeer& peer) {
             while (true) {
+                // One connection after another is served: the second, which is not to be used again, makes room.
+                if (answered == 5 && peer.silent_for(300)) return;
                 const auto request = peer.read_message();
                 if (request.empty()) return;
+                ++answered;
                 if (request.starts_with("GET /events"))
                     peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
                 else
