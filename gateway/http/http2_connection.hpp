@@ -18,7 +18,7 @@ public:
     /// connection's to others, as nghttp2 gives credit back by halves: uploads that stand still hold up no other.
     static constexpr Http2Limits kTowardsClients{64 * 1024, 16 * 1024 * 1024, 100};
     /// Larger, since the way to an origin is longer than that to a client.
-    static constexpr Http2Limits kTowardsOrigins{1024 * 1024, 16 * 1024 * 1024, 0};
+    static constexpr Http2Limits kTowardsOrigins{1024 * 1024, 32 * 1024 * 1024, 0};
 
     explicit Http2Connection(Http2Session::Role);
     Http2Connection(const Http2Connection&) = delete;
