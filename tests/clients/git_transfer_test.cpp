@@ -160,7 +160,7 @@ TEST_CASE("git: packs of hundreds of megabytes are cloned and pushed") {
             const auto ran = sandbox.run(
                 "git clone -q https://git.example.test/git/project.git && cd project && "
                 "rm 2 3 4 && head -c 100000000 /dev/urandom >5 && git add -A && git commit -qm more && "
-                "git push -q origin HEAD:refs/heads/more && git ls-remote origin more && git rev-parse HEAD");
+                "git push -q -f origin HEAD:refs/heads/more && git ls-remote origin more && git rev-parse HEAD");
             CAPTURE(ran.shown());
             REQUIRE(ran.exited_with(0));
             CHECK(ran.out.substr(0, 40) == ran.out.substr(ran.out.find('\n') + 1, 40));
