@@ -57,6 +57,8 @@ TEST_SUITE("presets") {
             {"claude-telemetry", "POST", "api.anthropic.com", "/v1/messages", false},
             {"npm-install", "GET", "x.npmjs.org", "/@types%2fnode", true},
             {"npm-install", "GET", "x.npmjs.org", "/react/-/react-18.0.0.tgz", true},
+            {"npm-install", "GET", "x.yarnpkg.com", "/react/-/react-18.0.0.tgz", true},
+            {"npm-install", "PUT", "x.yarnpkg.com", "/@acme%2fx", false},
             {"npm-install", "POST", "x.npmjs.org", "/-/npm/v1/security/advisories/bulk", true},
             {"npm-install", "PUT", "x.npmjs.org", "/@acme%2fx", false},
             {"npm-install", "POST", "x.npmjs.org", "/-/v1/login", false},
