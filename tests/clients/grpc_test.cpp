@@ -159,6 +159,11 @@ TEST_CASE("grpc: calls of all four kinds, large messages, statuses, cancellation
 TEST_CASE("grpc: no call is lost when the server keeps sending its client to another connection") {
     const auto modules = installed("install-grpc");
     if (modules.empty()) return;
+    // An older Node's server also cuts calls that it has begun to answer, which nobody can send again.
+    if (run_program({"node", "-e", "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)"}).exited_with(1)) {
+        MESSAGE("skipped: Node is older than 20");
+        return;
+    }
     const auto origin = server(modules, "200");
     const Sandbox sandbox(sandbox_users().front(), policy(origin), &origin);
     sandbox.write("grpc.js", source("grpc.js"));
