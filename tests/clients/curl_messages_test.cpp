@@ -170,7 +170,8 @@ TEST_CASE("curl messages: a client that expects 100 gets the origin's own, or it
         CHECK(sandbox.audited({{"path", "/expecting/welcome"}, {"status", 200}, {"bytes_out", 3'000'000}}) == 1);
         // What curl then sends without having asked is another request.
         nlohmann::json refused{{"path", "/expecting/refused"}, {"status", 417}};
-        if (obeys) refused["bytes_out"] = 0;
+        // HTTP/2 may tell the end of the refusal a moment later, when this curl goes on already.
+        if (obeys && pair.to_http1()) refused["bytes_out"] = 0;
         CHECK(sandbox.audited(refused) >= 1);
     });
 }
