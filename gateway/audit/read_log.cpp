@@ -42,8 +42,10 @@ private:
         if (kind == "packet")
             return count(content_.refused, text(event, "class") + " to " + text(event, "destination") + ": rejected",
                          number(event, "count"));
-        // A changed policy is no traffic, and nor is what comes in something to be let out.
-        if (kind == "policy" || text(event, "protocol") == "inbound") return true;
+        // A changed policy is no traffic, what comes in nothing to be let out, and what an origin was asked for a client
+        // nothing that the client did.
+        const auto protocol = text(event, "protocol");
+        if (kind == "policy" || protocol == "inbound" || protocol == "alpn") return true;
         if (kind != "request" && kind != "connection") return false;
         if (const auto alarm = text(event, "alarm"); !alarm.empty())
             return count(content_.refused, text(event, "host") + ": ALARM: " + alarm);

@@ -121,13 +121,16 @@ Task<std::unique_ptr<OriginEnd>> OriginPool::acquire(OriginKey key, net::Lifelin
     co_return end;
 }
 
-Task<bool> OriginPool::speaks_http2(OriginKey key, net::Lifeline& lifeline) {
-    const auto text = key.text();
-    if (const bool* known = speaks_http2_.find(text)) co_return *known;
+std::optional<bool> OriginPool::speaks_http2(const OriginKey& key) {
+    const bool* known = speaks_http2_.find(key.text());
+    return known ? std::optional(*known) : std::nullopt;
+}
+
+Task<bool> OriginPool::ask_for_http2(OriginKey key, net::Lifeline& lifeline) {
     auto found = co_await find_or_connect(key, lifeline, false);
     if (!found) co_return found.error();
     const bool http2 = found->http2 != nullptr;
-    if (found->http1) keep(text, std::move(found->http1));
+    if (found->http1) keep(key.text(), std::move(found->http1));
     co_return http2;
 }
 

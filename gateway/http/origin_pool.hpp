@@ -7,6 +7,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "gateway/base/lru_map.hpp"
@@ -43,8 +44,10 @@ public:
     /// For one exchange, over a connection that is there already or a new one; never an idle one that may have gone when
     /// `fresh`. Errors are sentences for the person behind the client.
     net::Task<std::unique_ptr<OriginEnd>> acquire(OriginKey, net::Lifeline&, bool fresh);
-    /// Whether the origin takes HTTP/2. Where that is not known, a connection is made and kept for the first request.
-    net::Task<bool> speaks_http2(OriginKey, net::Lifeline&);
+    /// Whether the origin took HTTP/2 when it was asked last; nullopt: not known.
+    std::optional<bool> speaks_http2(const OriginKey&);
+    /// Asks it, by a connection that is kept for the first request.
+    net::Task<bool> ask_for_http2(OriginKey, net::Lifeline&);
 
 private:
     struct Http2Origin;

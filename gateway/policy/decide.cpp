@@ -158,6 +158,16 @@ Verdict decide_stream(const Policy& policy, const Destination& to, bool tls) {
     return no_denial ? verdict : in_mode(policy, verdict);
 }
 
+const Rule* rule_for_some_request(const Policy& policy, const Destination& to) {
+    const Rule* allow = nullptr;
+    for (const Rule* rule : policy.rules_for(to.host)) {
+        if (!rule->covers_port(to.port)) continue;
+        if (rule->action == Action::deny && !rule->needs_request()) return nullptr;
+        if (rule->allows_requests()) prefer(allow, rule);
+    }
+    return allow;
+}
+
 Resolution resolution(const Policy& policy, std::string_view canonical_name) {
     const auto rules = policy.rules_for(canonical_name);
     const auto whole_host = [](const Rule* rule) {

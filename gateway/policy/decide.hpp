@@ -49,6 +49,10 @@ Verdict decide_request(const Policy&, const Destination&, const RequestFacts&);
 /// `needs_request` carries the deny or the allow rule that could only be judged with a request.
 Verdict decide_stream(const Policy&, const Destination&, bool tls);
 
+/// The allow rule that some request to `to` may come under, before there is one; of several, one with private = true.
+/// Null where none will be allowed whatever it asks, or only because the mode is audit.
+const Rule* rule_for_some_request(const Policy&, const Destination&);
+
 enum class Resolution { no, only_in_audit, yes };
 
 /// Whether a DNS question for this name gets an address: `yes` when some allow rule names it on some port, and no deny

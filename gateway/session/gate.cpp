@@ -203,13 +203,10 @@ std::variant<Permit, Refusal> judge(const Rules& rules, const ConnectionFacts& f
 }
 
 std::optional<Way> possible_way(const Rules& rules, const ConnectionFacts& facts) {
-    const policy::Rule* allows = nullptr;
-    for (const auto* rule : rules.policy->rules_for(facts.name)) {
-        if (!rule->allows_requests() || !rule->covers_port(facts.port)) continue;
-        if (!allows || rule->private_addresses) allows = rule;
-    }
-    if (!allows) return std::nullopt;
-    return way_to(rules, {facts.name, facts.port}, facts.tls, allows);
+    const Destination destination{facts.name, facts.port};
+    const auto* rule = policy::rule_for_some_request(*rules.policy, destination);
+    if (!rule) return std::nullopt;
+    return way_to(rules, destination, facts.tls, rule);
 }
 
 std::optional<std::string> objection(const Rules& rules, const Permit& permit) {

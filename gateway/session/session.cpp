@@ -144,12 +144,19 @@ awaitable<void> Session::serve_tls() {
 awaitable<bool> Session::origin_may_speak_http2(const ConnectionFacts& facts) {
     const auto rules = gateway_.rules.current();
     const auto way = possible_way(*rules, facts);
-    if (!way || !way->tls) co_return true;
+    if (!way || !way->tls || !gateway_.audit.healthy()) co_return true;
+    const auto key = origin_key(*way, facts);
+    if (const auto known = gateway_.origins.speaks_http2(key)) co_return *known;
     net::Lifeline lifeline(gateway_.watchdog);   // an origin that is silent fails this question, not the connection
     lifeline.expect_within(gateway_.limits.hello, "asking the origin for its HTTP version");
     client_.lifeline().expect_within(gateway_.limits.connect, "handshake");
-    const auto known = co_await gateway_.origins.speaks_http2(origin_key(*way, facts), lifeline);
-    co_return !known || *known;
+    const auto answer = co_await gateway_.origins.ask_for_http2(key, lifeline);
+    auto event = connection_event(facts.name, "alpn");
+    event.decision = audit::Decision::allow;
+    event.reason = "asked which versions of HTTP it speaks";
+    if (!answer) event.reason += ", ended: " + answer.error().detail;
+    gateway_.audit.record(std::move(event));
+    co_return !answer || *answer;
 }
 
 Task<void> Session::intercept(const std::string& name, bool http2) {
@@ -201,16 +208,10 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
     auto& lifeline = client_.lifeline();
     const Passage passage(gateway_.rules, lifeline,
                           [&permit](const Rules& rules) { return objection(rules, *permit); });
-    audit::ConnectionEvent event;
-    event.time = began_;
+    auto event = connection_event(destination.host, protocol);
     event.decision = audit::Decision::allow;
     event.rule = permit->rule;
     event.reason = permit->would_deny;
-    event.client = client_address_;
-    event.original_dst = original_;
-    event.host = destination.host;
-    event.port = destination.port;
-    event.protocol = protocol;
 
     lifeline.expect_within(gateway_.limits.connect, "connecting to the origin");
     auto socket =
@@ -232,22 +233,27 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
     if (!event.would_deny) event.reason = "passed through";
     if (!done) event.reason += ", ended: " + done.error().detail;
     event.bytes = {bytes.from_client, bytes.from_origin};
-    event.duration = since(began_steady_);
+    event.duration = since(began_steady_);   // now that it is over
     gateway_.audit.record(std::move(event));
 }
 
-void Session::refuse(const char* protocol, std::string host, std::string why, std::string rule) {
+audit::ConnectionEvent Session::connection_event(std::string host, const char* protocol) const {
     audit::ConnectionEvent event;
     event.time = began_;
-    event.decision = audit::Decision::deny;
-    event.rule = std::move(rule);
-    event.reason = std::move(why);
     event.client = client_address_;
     event.original_dst = original_;
     event.host = std::move(host);
     event.port = dialled_.port;
     event.protocol = protocol;
     event.duration = since(began_steady_);
+    return event;
+}
+
+void Session::refuse(const char* protocol, std::string host, std::string why, std::string rule) {
+    auto event = connection_event(std::move(host), protocol);
+    event.decision = audit::Decision::deny;
+    event.rule = std::move(rule);
+    event.reason = std::move(why);
     gateway_.audit.record(std::move(event));
     client_.reset();
 }

@@ -35,6 +35,7 @@ private:
     bool server_may_begin() const;
     boost::asio::awaitable<bool> waits_for_greeting(const policy::Destination&);
     std::optional<StreamPermit> permit_stream(const policy::Destination&, const char* protocol);
+    audit::ConnectionEvent connection_event(std::string host, const char* protocol) const;
     net::Task<wire::Protocol> read_protocol();
     net::Task<wire::ClientHelloResult> read_hello();
     net::Task<void> read_more();

@@ -27,12 +27,15 @@ std::string policy_for(std::uint16_t port, const std::string& secret) {
 /// Serves api.test; answers with the number of bytes of the head that it got, and keeps the head.
 struct Origin {
     std::string head;
+    std::atomic<bool> keeps_connections = false;   // they are served one after another
     std::counting_semaphore<> served{0};
     WireOrigin wire{[this](WirePeer& peer) {
-                        while (!(head = peer.read_message()).empty()) {
+                        do {
+                            head = peer.read_message();
+                            if (head.empty()) return;
                             served.release();
                             peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-                        }
+                        } while (keeps_connections);
                     },
                     testing::make_server(SealedGateway::origin_ca().good("api.test"))};
 
@@ -138,6 +141,7 @@ TEST_CASE("secret: never without TLS, and never to an origin whose certificate d
 
 TEST_CASE("secret: one that changed is put into the next request on the same connections; the old one never again") {
     Origin origin;
+    origin.keeps_connections = true;
     const auto policy = policy_for(origin.wire.port(), "header = \"x-api-key\"");
     const auto gateway = SealedGateway::start(policy, kNames);
     if (!gateway) return;

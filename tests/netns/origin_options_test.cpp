@@ -54,7 +54,8 @@ private:
 class AskingOrigin {
 public:
     AskingOrigin(const std::string& host, const TestCa& clients, bool demanding)
-        : origin_([this](WirePeer& peer) { serve(peer); }, context(host, clients, demanding)) {}
+        : origin_([this](WirePeer& peer) { serve(peer); }, context(host, clients, demanding),
+                  WireOrigin::Serving::side_by_side) {}
 
     std::uint16_t port() const { return origin_.port(); }
     int connections() const { return origin_.connections(); }

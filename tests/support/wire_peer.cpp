@@ -181,32 +181,46 @@ std::pair<UniqueFd, UniqueFd> connected_pair() {
     return {std::move(client), std::move(server)};
 }
 
-WireOrigin::WireOrigin(std::function<void(WirePeer&)> serve, tls::SslCtxPtr tls)
-    : listener_(listen_on_loopback(port_)), tls_(std::move(tls)), serve_(std::move(serve)), thread_([this] {
-          block_sigpipe();
-          for (;;) {
-              UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-              if (ending_ || !fd) return;
-              ++connections_;
-              WirePeer peer(std::move(fd));
-              try {
-                  if (tls_) {
-                      tls::SslPtr ssl(SSL_new(tls_.get()));
-                      SSL_set_accept_state(ssl.get());
-                      if (!peer.start_tls(std::move(ssl)).empty()) continue;
-                  }
-                  ++handshakes_;
-                  serve_(peer);
-              } catch (const std::exception&) {
-                  // A test that ends early leaves its origin waiting; the test itself says what was wrong.
-              }
-          }
-      }) {}
+WireOrigin::WireOrigin(std::function<void(WirePeer&)> serve, tls::SslCtxPtr tls, Serving serving)
+    : listener_(listen_on_loopback(port_)),
+      tls_(std::move(tls)),
+      serve_(std::move(serve)),
+      serving_(serving),
+      thread_([this] { accept_all(); }) {}
+
+void WireOrigin::accept_all() {
+    block_sigpipe();   // in the threads of connections as well
+    for (;;) {
+        UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        if (ending_ || !fd) return;
+        ++connections_;
+        if (serving_ == Serving::one_by_one)
+            run(std::move(fd));
+        else
+            side_by_side_.emplace_back([this, connection = std::move(fd)]() mutable { run(std::move(connection)); });
+    }
+}
+
+void WireOrigin::run(UniqueFd fd) {
+    WirePeer peer(std::move(fd));
+    try {
+        if (tls_) {
+            tls::SslPtr ssl(SSL_new(tls_.get()));
+            SSL_set_accept_state(ssl.get());
+            if (!peer.start_tls(std::move(ssl)).empty()) return;
+        }
+        ++handshakes_;
+        serve_(peer);
+    } catch (const std::exception&) {
+        // A test that ends early leaves its origin waiting; the test itself says what was wrong.
+    }
+}
 
 WireOrigin::~WireOrigin() {
     ending_ = true;
     ::shutdown(listener_.get(), SHUT_RDWR);
     thread_.join();
+    for (auto& thread : side_by_side_) thread.join();
 }
 
 }  // namespace sallyport::test

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -64,17 +65,24 @@ void block_sigpipe();
 /// Both ends of a TCP connection over loopback.
 std::pair<UniqueFd, UniqueFd> connected_pair();
 
-/// Accepts on 127.0.0.1 and runs `serve` with each connection, one after another, on a thread of its own.
+/// Accepts on 127.0.0.1 and runs `serve` with each connection, on threads of its own.
 class WireOrigin {
 public:
+    /// `one_by_one`: a connection waits until the ones before have ended, and `serve` needs no locks.
+    enum class Serving { one_by_one, side_by_side };
+
     /// With `tls`, `serve` gets the connections whose handshake was completed.
-    explicit WireOrigin(std::function<void(WirePeer&)> serve, tls::SslCtxPtr tls = nullptr);
+    explicit WireOrigin(std::function<void(WirePeer&)> serve, tls::SslCtxPtr tls = nullptr,
+                        Serving serving = Serving::one_by_one);
     ~WireOrigin();
     std::uint16_t port() const { return port_; }
     int connections() const { return connections_; }
     int handshakes() const { return handshakes_; }
 
 private:
+    void accept_all();
+    void run(UniqueFd fd);
+
     std::uint16_t port_ = 0;   // set by the next one's initialiser
     UniqueFd listener_;
     tls::SslCtxPtr tls_;
@@ -82,6 +90,8 @@ private:
     std::atomic<int> handshakes_ = 0;
     std::atomic<bool> ending_ = false;
     std::function<void(WirePeer&)> serve_;
+    const Serving serving_;
+    std::list<std::thread> side_by_side_;
     std::thread thread_;
 };
 

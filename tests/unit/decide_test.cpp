@@ -217,6 +217,39 @@ path = "/admin/**"
         CHECK(resolution(*policy, "b.example.com") == Resolution::yes);
     }
 
+    TEST_CASE("before there is a request: a rule that some request may come under, and none where all are denied") {
+        const auto policy = policy_of(R"(
+[[allow]]
+host = "*.example.com"
+method = "GET"
+[[allow]]
+host = "in.example.com"
+private = true
+[[allow]]
+host = "pinned.org"
+tls = "passthrough"
+[[deny]]
+host = "all.example.com"
+[[deny]]
+host = "port.example.com"
+port = 443
+[[deny]]
+host = "path.example.com"
+path = "/admin/**"
+)");
+        const auto line = [&](const char* host, std::uint16_t port) -> std::uint32_t {
+            const auto* rule = rule_for_some_request(*policy, {host, port});
+            return rule ? rule->where.line : 0;
+        };
+        CHECK(line("a.example.com", 443) == 2);
+        CHECK(line("in.example.com", 443) == 5);
+        CHECK(line("path.example.com", 443) == 2);
+        CHECK(line("port.example.com", 80) == 2);
+        CHECK(line("port.example.com", 443) == 0);
+        CHECK(line("a.example.com", 22) == 0);
+        for (const char* host : {"all.example.com", "pinned.org", "elsewhere.org"}) CHECK(line(host, 443) == 0);
+    }
+
     TEST_CASE("a name resolves when an allow rule names it, and its ancestors are known") {
         const auto policy = policy_of(R"(
 [[allow]]

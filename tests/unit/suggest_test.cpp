@@ -121,12 +121,16 @@ TEST_CASE("suggest: metadata, alarms, refusals and names without a connection ar
     name.name = "lonely.test";
     name.would_deny = true;
     auto odd = would_deny("api.test", "get", "/");
+    auto asked = tcp("asked.test", 443);   // by the gateway itself
+    asked.protocol = "alpn";
     const auto toml = suggested({would_deny("169.254.169.254", "GET", "/latest/meta-data"),
-                                 would_deny("127.0.0.1", "GET", "/"), alarm, refused, name, odd, tcp("api.test", 443)});
+                                 would_deny("127.0.0.1", "GET", "/"), alarm, refused, name, odd, asked,
+                                 tcp("api.test", 443)});
     CHECK(without_comments(toml).empty());
     for (const char* host : {"169.254.169.254: GET", "127.0.0.1: GET", "evil.test: ALARM", "gone.test: why",
                              "lonely.test", "api.test: get"})
         CHECK_MESSAGE(holds(toml, host), host);
+    CHECK_FALSE(holds(toml, "asked.test"));
     policy::policy_of(toml);
 }
 
