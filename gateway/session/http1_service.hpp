@@ -13,6 +13,8 @@ public:
 
     /// Serves until the connection ends or must end.
     boost::asio::awaitable<void> run();
+    /// One was judged, so that the audit log has a line of it.
+    bool any_request() const { return any_request_; }
 
     // The steps of it, for the explicit proxy, where each request names its own destination.
 
@@ -37,6 +39,7 @@ private:
     const RequestSource source_;
     http::Http1Reader<true> reader_;
     net::Clock::time_point request_began_;
+    bool any_request_ = false;
 };
 
 }  // namespace sallyport::session

@@ -60,10 +60,12 @@ awaitable<void> Http2Service::serve(StreamPtr stream, boost::asio::any_io_execut
     if (!raw.too_large) head = wire::request_from_http2(std::move(raw.fields), raw.ended, facts_.tls ? "https" : "http");
     // The origin is asked over HTTP/1.1, which wants more of a handshake.
     if (head && !head->upgrade.empty()) wire::set(head->fields, "Sec-WebSocket-Key", http::websocket_key());
-    if (head)
-        co_await request.serve(std::move(*head));
-    else
+    if (!head) {
         co_await request.refuse_unreadable(head.error());
+        co_return;
+    }
+    any_request_ = true;
+    co_await request.serve(std::move(*head));
 }
 
 }  // namespace sallyport::session

@@ -18,6 +18,8 @@ public:
 
     /// Serves until the connection has ended, and its requests with it.
     boost::asio::awaitable<void> run();
+    /// One was judged, so that the audit log has a line of it.
+    bool any_request() const { return any_request_; }
 
 private:
     using StreamPtr = http::Http2Connection::StreamPtr;
@@ -29,7 +31,8 @@ private:
     const ConnectionFacts facts_;
     const RequestSource source_;
     http::Http2Connection connection_{http::Http2Session::Role::server};
-    std::size_t requests_ = 0;
+    std::size_t requests_ = 0;   ///< being served
+    bool any_request_ = false;
     boost::asio::steady_timer request_ended_;
 };
 

@@ -51,6 +51,11 @@ bool Session::server_may_begin() const {
 }
 
 awaitable<void> Session::run() {
+    co_await serve();
+    if (question_) gateway_.audit.record(std::move(*question_));
+}
+
+awaitable<void> Session::serve() {
     client_.lifeline().expect_within(gateway_.limits.hello, "first bytes of the connection");
     const auto protocol = co_await read_protocol();
     if (!protocol) {
@@ -151,11 +156,10 @@ awaitable<bool> Session::origin_may_speak_http2(const ConnectionFacts& facts) {
     lifeline.expect_within(gateway_.limits.hello, "asking the origin for its HTTP version");
     client_.lifeline().expect_within(gateway_.limits.connect, "handshake");
     const auto answer = co_await gateway_.origins.ask_for_http2(key, lifeline);
-    auto event = connection_event(facts.name, "alpn");
-    event.decision = audit::Decision::allow;
-    event.reason = "asked which versions of HTTP it speaks";
-    if (!answer) event.reason += ", ended: " + answer.error().detail;
-    gateway_.audit.record(std::move(event));
+    question_ = connection_event(facts.name, "alpn");
+    question_->decision = audit::Decision::allow;
+    question_->reason = "asked which versions of HTTP it speaks";
+    if (!answer) question_->reason += ", ended: " + answer.error().detail;
     co_return !answer || *answer;
 }
 
@@ -183,10 +187,13 @@ awaitable<void> Session::serve_http(ConnectionFacts facts) {
     const RequestSource source{client_address_, original_};
     if (facts.http2) {
         const auto service = std::make_shared<Http2Service>(gateway_, client_, std::move(facts), source);
-        co_return co_await service->run();
+        co_await service->run();
+        if (service->any_request()) question_.reset();
+        co_return;
     }
     Http1Service service(gateway_, client_, std::move(facts), source);
     co_await service.run();
+    if (service.any_request()) question_.reset();
 }
 
 /// nullopt: refused.

@@ -27,6 +27,7 @@ public:
     void refuse(const char* protocol, std::string host, std::string why, std::string rule = {});
 
 private:
+    boost::asio::awaitable<void> serve();
     boost::asio::awaitable<void> serve_tls();
     boost::asio::awaitable<void> serve_http(ConnectionFacts);
     boost::asio::awaitable<bool> origin_may_speak_http2(const ConnectionFacts&);
@@ -46,6 +47,7 @@ private:
     const ClientAddr client_address_;
     const OriginalDst original_;
     policy::Destination dialled_;
+    std::optional<audit::ConnectionEvent> question_;   ///< to the origin, until there is a request that shows as much
     std::string prefix_;   ///< bytes read ahead, until something else reads the stream
     audit::Time began_ = std::chrono::system_clock::now();
     net::Clock::time_point began_steady_ = net::Clock::now();
