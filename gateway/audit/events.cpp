@@ -34,7 +34,9 @@ void write(JsonLine& line, const RequestEvent& event) {
     line.text("scheme", event.scheme).text("method", event.method).text("path", event.path);
     if (event.status != 0) line.number("status", event.status);
     write_traffic(line, event.bytes, event.duration);
-    line.texts("secrets", event.secrets).optional_text("alarm", event.alarm);
+    line.texts("secrets", event.secrets);
+    if (!event.scrubbed.empty()) line.texts("scrubbed", event.scrubbed);
+    line.optional_text("alarm", event.alarm);
 }
 
 void write(JsonLine& line, const ConnectionEvent& event) {

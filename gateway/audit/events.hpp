@@ -47,6 +47,7 @@ struct RequestEvent : Subject {
     Traffic bytes;
     std::chrono::milliseconds duration{0};
     std::vector<std::string> secrets;  ///< names of those that were put in
+    std::vector<std::string> scrubbed;  ///< names of those that were taken out of the response
     std::string alarm;  ///< not empty: someone should look, such as a placeholder on its way to the wrong host
 };
 

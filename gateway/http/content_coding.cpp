@@ -92,14 +92,13 @@ public:
     }
     ~ZlibEncoder() override { deflateEnd(&stream_); }
 
-    void put(std::string_view in, Behind behind, std::string& out) override {
+    void put(std::string_view in, bool end, std::string& out) override {
         stream_.next_in = bytes(in);
         stream_.avail_in = static_cast<uInt>(in.size());
-        const int flush = behind == Behind::end ? Z_FINISH : behind == Behind::flush ? Z_SYNC_FLUSH : Z_NO_FLUSH;
         do append_some(out, [&](char* room, std::size_t size) {
             stream_.next_out = reinterpret_cast<Bytef*>(room);
             stream_.avail_out = static_cast<uInt>(size);
-            deflate(&stream_, flush);
+            deflate(&stream_, end ? Z_FINISH : Z_SYNC_FLUSH);
             return size - stream_.avail_out;
         });
         while (stream_.avail_out == 0);
@@ -150,10 +149,8 @@ public:
         BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_QUALITY, 2);
         BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_LGWIN, 17);
     }
-    void put(std::string_view in, Behind behind, std::string& out) override {
-        const auto operation = behind == Behind::end     ? BROTLI_OPERATION_FINISH
-                               : behind == Behind::flush ? BROTLI_OPERATION_FLUSH
-                                                         : BROTLI_OPERATION_PROCESS;
+    void put(std::string_view in, bool end, std::string& out) override {
+        const auto operation = end ? BROTLI_OPERATION_FINISH : BROTLI_OPERATION_FLUSH;
         auto left = in.size();
         const auto* next = octets(in);
         do append_some(out, [&](char* room, std::size_t size) {
@@ -213,16 +210,15 @@ public:
         ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, 1);
         ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_windowLog, 17);
     }
-    void put(std::string_view in, Behind behind, std::string& out) override {
-        const auto directive = behind == Behind::end ? ZSTD_e_end : behind == Behind::flush ? ZSTD_e_flush : ZSTD_e_continue;
+    void put(std::string_view in, bool end, std::string& out) override {
         ZSTD_inBuffer from{in.data(), in.size(), 0};
         std::size_t left = 0;
         do append_some(out, [&](char* room, std::size_t size) {
             ZSTD_outBuffer to{room, size, 0};
-            left = ZSTD_compressStream2(context_.get(), &to, &from, directive);
+            left = ZSTD_compressStream2(context_.get(), &to, &from, end ? ZSTD_e_end : ZSTD_e_flush);
             return to.pos;
         });
-        while (!ZSTD_isError(left) && (behind == Behind::more ? from.pos < from.size : left > 0));
+        while (!ZSTD_isError(left) && left > 0);
     }
 
 private:

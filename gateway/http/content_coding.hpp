@@ -34,10 +34,9 @@ std::unique_ptr<Decoder> make_decoder(Coding);
 /// Holds less than 2 MB; it is fast rather than thorough.
 class Encoder {
 public:
-    enum class Behind { more, flush, end };   ///< flush: what was put in so far can be read
-
     virtual ~Encoder() = default;
-    virtual void put(std::string_view in, Behind, std::string& out) = 0;
+    /// Appends all of it, so that it can be read without what follows. `end`: nothing does.
+    virtual void put(std::string_view in, bool end, std::string& out) = 0;
 };
 std::unique_ptr<Encoder> make_encoder(Coding);
 

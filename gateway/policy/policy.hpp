@@ -68,6 +68,15 @@ struct SecretSource {
     bool operator==(const SecretSource&) const = default;
 };
 
+/// Of a request to a secret's hosts.
+struct PlaceholderPlaces {
+    bool header = true;
+    bool path = false;
+    bool query = false;
+    bool json = false;   ///< a body of that Content-Type
+    bool form = false;   ///< likewise, application/x-www-form-urlencoded
+};
+
 /// One [[secret]]. The value itself is never part of a policy.
 struct SecretRule {
     std::string name;
@@ -75,7 +84,8 @@ struct SecretRule {
     std::optional<std::string> header;       ///< set on every request to the hosts, replacing what the client sent
     std::string format = "{}";               ///< the header's value; "{}" stands for the secret
     std::optional<std::string> basic_user;   ///< HTTP Basic with this user name (header is then Authorization)
-    std::optional<std::string> placeholder;  ///< replaced wherever it stands in a request header to the hosts
+    std::optional<std::string> placeholder;  ///< replaced wherever it stands in these places of a request to the hosts
+    PlaceholderPlaces placeholder_in;
     SecretSource value;
     SourcePosition where;
 };

@@ -80,6 +80,26 @@ void read_placeholder(const Section& section, SecretRule& secret) {
                                                 " printable ASCII characters without spaces");
 }
 
+void read_placeholder_in(const Section& section, SecretRule& secret) {
+    constexpr std::pair<std::string_view, bool PlaceholderPlaces::*> kPlaces[] = {
+        {"header", &PlaceholderPlaces::header}, {"path", &PlaceholderPlaces::path}, {"query", &PlaceholderPlaces::query},
+        {"json", &PlaceholderPlaces::json},     {"form", &PlaceholderPlaces::form}};
+    const Member* member = section.find("placeholder_in");
+    if (!member) return;
+    if (!section.find("placeholder"))
+        section.mistake(member->node.where, "placeholder_in says where the placeholder is looked for: give that too");
+    secret.placeholder_in.header = false;
+    for (const Text& text : section.texts("placeholder_in")) {
+        const auto place = std::find_if(std::begin(kPlaces), std::end(kPlaces),
+                                        [&](const auto& known) { return known.first == text.value; });
+        if (place == std::end(kPlaces))
+            section.mistake(text.where, "placeholder_in lists \"header\", \"path\", \"query\", \"json\" and \"form\", not " +
+                                            in_quotes(text.value));
+        else
+            secret.placeholder_in.*place->second = true;
+    }
+}
+
 SecretSource read_source(const Section& secret, Mistakes& mistakes) {
     constexpr std::string_view kExample =
         "value = { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"PROGRAM\"] }";
@@ -139,7 +159,7 @@ bool read_url(std::string_view url, Route& route) {
 }  // namespace
 
 SecretRule read_secret(const Node& node, Mistakes& mistakes) {
-    const Section section(node, "[[secret]]", {"name", "host", "header", "format", "basic", "placeholder", "value"},
+    const Section section(node, "[[secret]]", {"name", "host", "header", "format", "basic", "placeholder", "placeholder_in", "value"},
                           mistakes);
     SecretRule secret;
     secret.where = node.where;
@@ -155,6 +175,7 @@ SecretRule read_secret(const Node& node, Mistakes& mistakes) {
     read_header(section, secret);
     read_basic(section, secret);
     read_placeholder(section, secret);
+    read_placeholder_in(section, secret);
     secret.value = read_source(section, mistakes);
     if (node.as<Node::Table>() && !section.find("header") && !section.find("basic") && !section.find("placeholder"))
         section.mistake(node.where, "[[secret]] needs header, basic or placeholder: where the value goes");

@@ -106,7 +106,8 @@ std::string replace_placeholders(std::string_view text, const HostSecrets& secre
     std::string out;
     while (!text.empty()) {
         const auto found = std::find_if(secrets.bound.begin(), secrets.bound.end(), [&](const BoundSecret& secret) {
-            return secret.rule.placeholder && text.starts_with(*secret.rule.placeholder);
+            return secret.rule.placeholder && secret.rule.placeholder_in.header &&
+                   text.starts_with(*secret.rule.placeholder);
         });
         if (found == secrets.bound.end()) {
             out += text.front();

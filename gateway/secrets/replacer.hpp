@@ -60,7 +60,7 @@ private:
     Match find(std::string_view text, std::size_t at, bool last);
     Match match(const Pattern&, std::string_view text, std::size_t at, bool last);
 
-    const Patterns patterns_;
+    Patterns patterns_;
     const std::size_t may_go_;
     std::array<std::vector<const Pattern*>, 256> beginning_;   ///< what may begin with that byte
     std::string held_;

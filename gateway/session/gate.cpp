@@ -1,10 +1,13 @@
 #include "gateway/session/gate.hpp"
 
+#include <algorithm>
 #include <array>
+#include <set>
 
 #include "gateway/secrets/base64.hpp"
 #include "gateway/secrets/inject.hpp"
 #include "gateway/session/authority.hpp"
+#include "gateway/session/readable_response.hpp"
 
 namespace sallyport::session {
 namespace {
@@ -154,15 +157,31 @@ private:
         head_.target = target_->to_string();
         const auto* route = rules_.policy->route_for(destination_.host);
         const bool tls = facts_.tls && (!route || route->tls);
-        auto done = secrets::inject(rules_.secrets->for_host(destination_.host), {destination_.host, tls, head_.target},
-                                    head_.fields);
+        auto host = rules_.secrets->for_host(destination_.host);
+        auto done = secrets::inject(host, {destination_.host, tls, head_.target}, head_.fields);
         if (auto* refused = std::get_if<secrets::InjectionRefused>(&done)) {
             auto r = refusal(403, refused->reason);
             if (refused->alarm) r.alarm = refused->reason;
             return r;
         }
         secrets_ = std::move(std::get<secrets::Injected>(done).names);
+        bound_ = std::move(host.bound);
+        if (bound_.empty()) return std::nullopt;
+        ask_for_readable(head_.fields);
+        if (!tls) return std::nullopt;
+        put_in_target();
+        if (head_.body.kind != wire::Framing::none) body_ = secrets::body_syntax(bound_, head_.fields);
         return std::nullopt;
+    }
+
+    /// The decision was made on the placeholder; nobody but the origin sees what comes in its place.
+    void put_in_target() {
+        std::set<std::string> used;
+        auto target = secrets::with_secrets(bound_, head_.target, used);
+        head_.sensitive_target = !used.empty();
+        head_.target = std::move(target);
+        for (const auto& name : used)
+            if (std::find(secrets_.begin(), secrets_.end(), name) == secrets_.end()) secrets_.push_back(name);
     }
 
     Permit permit() {
@@ -171,11 +190,14 @@ private:
         if (rule_) p.rule = rule_->where.to_string();
         p.would_deny = std::move(would_deny_);
         p.secrets = std::move(secrets_);
-        p.target = head_.target;
+        p.target = target_->to_string();
         p.way = way_to(rules_, destination_, facts_.tls, rule_);
         p.tls = facts_.tls;
         p.methods = std::move(methods_);
         p.facts = std::move(*target_);
+        p.bound = std::move(bound_);
+        p.store = rules_.secrets;
+        p.body = body_;
         wire::set(head_.fields, "Host", host_field(p.way.origin, p.way.tls));
         return p;
     }
@@ -194,6 +216,8 @@ private:
     std::string would_deny_;
     std::vector<std::string> methods_;
     std::vector<std::string> secrets_;
+    std::vector<secrets::BoundSecret> bound_;
+    std::optional<secrets::BodySyntax> body_;
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gateway/policy/decide.hpp"
+#include "gateway/secrets/placeholders.hpp"
 #include "gateway/secrets/store.hpp"
 #include "gateway/wire/http_message.hpp"
 
@@ -52,6 +53,10 @@ struct Permit {
     bool tls = false;                  ///< the client's side
     std::vector<std::string> methods;  ///< the request's own, then those of fields that override it
     policy::Target facts;              ///< `target` in its readings
+    /// To be taken out of the response: those that the host may get. They live as long as `store`.
+    std::vector<secrets::BoundSecret> bound;
+    std::shared_ptr<const secrets::Store> store;
+    std::optional<secrets::BodySyntax> body;   ///< in which placeholders are to be replaced
 };
 
 /// Bytes that are not looked into may go to `destination`: TLS passed through, or (`tls` false) another protocol.

@@ -1,5 +1,8 @@
 #include "gateway/session/request_service.hpp"
 
+#include <algorithm>
+
+#include "gateway/session/edited_end.hpp"
 #include "gateway/session/refusal_page.hpp"
 
 namespace sallyport::session {
@@ -46,6 +49,10 @@ awaitable<bool> RequestService::serve(wire::RequestHead head) {
     event.bytes = {outcome.request_bytes, outcome.response_bytes};
     note_audit_mode(permit, event);
     if (outcome.reached) event.secrets = permit.secrets;
+    for (const auto& name : injected_)
+        if (std::find(event.secrets.begin(), event.secrets.end(), name) == event.secrets.end()) event.secrets.push_back(name);
+    event.scrubbed = scrubbed_;
+    event.alarm = alarm_;
     if (auto failed = failure(permit, method, outcome)) {
         const bool went_out = outcome.reached && lifeline.ended();   // before the policy changed
         if (failed->status >= 500 || went_out) event.decision = audit::Decision::allow;   // the policy did
@@ -88,12 +95,23 @@ std::optional<Refusal> RequestService::failure(const Permit& permit, const std::
     }
 }
 
-awaitable<http::ExchangeOutcome> RequestService::forward(const Permit& permit, const wire::RequestHead& head) {
+awaitable<http::ExchangeOutcome> RequestService::forward(const Permit& permit, wire::RequestHead& head) {
     auto& lifeline = client_.lifeline();
     auto key = origin_key(permit.way, facts_);
     if (!head.upgrade.empty()) key.protocol = http::OriginKey::Protocol::http1;   // which every origin of it speaks
     http::ExchangeOutcome outcome;
     private_origin_.reset();
+    std::optional<InjectedClient> injected;
+    if (permit.body) {
+        injected.emplace(client_, permit.bound, *permit.body);
+        lifeline.expect_within(gateway_.limits.exchange, "the request's body");
+        if (auto prepared = co_await injected->prepare(head); !prepared) {
+            outcome.error = prepared.error();
+            outcome.client_failed = true;
+            co_return outcome;
+        }
+    }
+    http::ClientEnd& client = injected ? static_cast<http::ClientEnd&>(*injected) : client_;
     for (const bool fresh : {false, true}) {
         lifeline.expect_within(gateway_.limits.connect, "connecting to the origin");
         auto origin = co_await gateway_.origins.acquire(key, lifeline, fresh);
@@ -103,8 +121,16 @@ awaitable<http::ExchangeOutcome> RequestService::forward(const Permit& permit, c
         }
         private_origin_ = (*origin)->private_address();
         lifeline.expect_within(gateway_.limits.exchange, "no byte in either direction");
-        http::Exchange exchange(client_, **origin, head, gateway_.limits.tunnel);
+        std::optional<ScrubbedOrigin> scrubbed;
+        if (!permit.bound.empty()) scrubbed.emplace(**origin, permit.bound, lifeline);
+        http::OriginEnd& end = scrubbed ? static_cast<http::OriginEnd&>(*scrubbed) : **origin;
+        http::Exchange exchange(client, end, head, gateway_.limits.tunnel);
         outcome = co_await exchange.run();
+        if (injected) injected_ = injected->used();
+        if (scrubbed) {
+            scrubbed_ = scrubbed->found();
+            alarm_ = scrubbed->alarm();
+        }
         if (outcome.whole) (*origin)->finish();
         const bool harmless = is_idempotent(head.method) || outcome.reset_code == kRefusedStream;
         const bool again = outcome.stale && head.body.kind == wire::Framing::none && harmless && !lifeline.ended();
@@ -128,7 +154,7 @@ awaitable<bool> RequestService::refuse(Refusal refusal, const wire::RequestHead&
     event.method = refusal.method;
     event.path = refusal.target;
     event.status = refusal.status;
-    event.alarm = refusal.alarm;
+    if (!refusal.alarm.empty()) event.alarm = refusal.alarm;
     record(std::move(event));
     auto page = is_grpc(head.fields) ? grpc_refusal(refusal, facts_.tls)
                                      : refusal_page(refusal, accepts_json(head.fields), facts_.tls);

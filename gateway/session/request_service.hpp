@@ -2,6 +2,8 @@
 // One request after its head was read: judged, sent to its origin or refused, and recorded. What version of HTTP it came
 // by makes no difference here.
 
+#include <set>
+
 #include "gateway/base/endpoint.hpp"
 #include "gateway/http/exchange.hpp"
 #include "gateway/session/gateway.hpp"
@@ -30,7 +32,7 @@ public:
     boost::asio::awaitable<bool> refuse_unreadable(const Error&);
 
 private:
-    boost::asio::awaitable<http::ExchangeOutcome> forward(const Permit&, const wire::RequestHead&);
+    boost::asio::awaitable<http::ExchangeOutcome> forward(const Permit&, wire::RequestHead&);
     /// What the client is told of an exchange that brought no response; nothing when nobody listens.
     std::optional<Refusal> failure(const Permit&, const std::string& method, const http::ExchangeOutcome&);
     boost::asio::awaitable<bool> refuse(Refusal, const wire::RequestHead&, audit::RequestEvent);
@@ -44,6 +46,9 @@ private:
     http::ClientEnd& client_;
     const net::Clock::time_point began_;
     std::optional<std::string> private_origin_;   ///< what kind of address the origin has, if not a public one
+    std::set<std::string> injected_;      ///< secrets that were put into the body
+    std::vector<std::string> scrubbed_;   ///< secrets that were taken out of the response
+    std::string alarm_;   ///< one that was in a tunnel
 };
 
 }  // namespace sallyport::session

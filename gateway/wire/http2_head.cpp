@@ -106,7 +106,7 @@ Fields http2_fields(const RequestHead& head, std::string_view scheme) {
     Fields out{{":method", head.method},
                {":scheme", std::string(scheme)},
                {":authority", std::string(wire::find(head.fields, "Host").value_or(""))},
-               {":path", head.target}};
+               {":path", head.target, head.sensitive_target}};
     append_lower(out, head.fields);
     return out;
 }

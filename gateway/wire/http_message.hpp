@@ -20,6 +20,7 @@ struct BodyFraming {
 struct RequestHead {
     std::string method;
     std::string target;   ///< as it came; not yet normalised
+    bool sensitive_target = false;   ///< holds a secret by now, as a Field may
     int minor_version = 1;
     Fields fields;
     BodyFraming body;
