@@ -19,7 +19,8 @@ void check_mistakes(const std::vector<Mistake>& mistakes) {
     require(!mistakes.empty());
     for (const Mistake& mistake : mistakes) {
         require(!mistake.message.empty());
-        require(mistake.to_string().find('\n') == std::string::npos);
+        const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+        require(std::none_of(mistake.message.begin(), mistake.message.end(), control));
     }
 }
 

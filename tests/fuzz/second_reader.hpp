@@ -92,6 +92,14 @@ private:
     bool in_name_ = false;
 };
 
+/// It takes a field whose name only begins so for the one it knows, and refuses the message for it.
+inline bool has_odd_name(const wire::Fields& fields) {
+    constexpr std::string_view kKnown = "transfer-encoding";
+    return std::any_of(fields.begin(), fields.end(), [&](const auto& field) {
+        return wire::equal_ignoring_case(std::string_view(field.name).substr(0, kKnown.size()), kKnown);
+    });
+}
+
 /// It reads the one request that `text` is meant to be, and behind it the next: the two end where we say. `must_read`:
 /// it has no reason to refuse it, since the target is normalised.
 inline void require_second_reading(const std::string& text, const wire::RequestHead& head, std::string_view body,
@@ -101,7 +109,7 @@ inline void require_second_reading(const std::string& text, const wire::RequestH
     const std::string known = "POST" + text.substr(text.find(' '));
     const bool upgrades = !head.upgrade.empty();
     const auto read = SecondReader(HTTP_REQUEST).read(upgrades ? known : known + std::string(kNext));
-    if (read.empty() && !must_read) return;
+    if (read.empty() && (!must_read || has_odd_name(head.fields))) return;
     require(read.size() == (upgrades ? 1 : 2));
     require(read[0].target == head.target && read[0].body == body);
     require(upgrades ? body.empty() : read[1].target == "/next" && read[1].fields.size() == 1);
@@ -116,6 +124,7 @@ inline void require_second_reading(const std::string& text, const wire::Response
                                    bool to_head) {
     constexpr std::string_view kNext = "HTTP/1.1 204 next\r\nX-Next: 1\r\n\r\n";
     const auto read = SecondReader(HTTP_RESPONSE, to_head).read(text + std::string(kNext));
+    if (read.empty() && has_odd_name(head.fields)) return;
     require(read.size() == 2 && read[0].status == head.status && read[0].body == body && read[1].status == 204);
     for (const auto& field : head.fields)
         require(wire::find(read[0].fields, field.name) == wire::find(head.fields, field.name));
