@@ -125,10 +125,10 @@ TEST_CASE("escape: no address and no port is reached, of any kind, from sallypor
         CAPTURE(nobody);
         const EscapeGround ground(nobody);
         if (!ground.outside) return;
-        ground.without_sallyport(EscapeGround::attack("places"))->finish();
-        check_all_left(*ground.outside);
         CHECK(ground.under_sallyport(EscapeGround::attack("places"))->finish() == "done\n");
         CHECK(ground.outside->recorded().destinations() == Strings());
+        ground.without_sallyport(EscapeGround::attack("places"))->finish();
+        check_all_left(*ground.outside);
     }
 }
 

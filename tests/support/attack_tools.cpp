@@ -5,8 +5,13 @@
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <vector>
 
@@ -110,6 +115,25 @@ sockaddr_ll station_on(const std::string& interface, std::uint16_t ethertype) {
     to.sll_halen = 6;
     if (interface != "lo") std::memset(to.sll_addr, 0xff, 6);
     return to;
+}
+
+void report_success(const std::string& what, bool success) {
+    if (success) std::printf("BAD: %s\n", what.c_str());
+}
+
+/// In a child, as root of a user namespace of its own.
+void from_nested_namespace(const std::function<void()>& body) {
+    const auto uid = std::to_string(::geteuid());
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) ::_exit(0);
+        std::ofstream("/proc/self/uid_map") << "0 " + uid + " 1";
+        std::printf("nested\n");
+        body();
+        std::fflush(nullptr);
+        ::_exit(0);
+    }
+    ::waitpid(child, nullptr, 0);
 }
 
 }  // namespace sallyport::test

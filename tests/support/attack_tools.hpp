@@ -74,4 +74,10 @@ std::string frame_on(const std::string& interface, std::uint16_t ethertype, cons
 /// Where such a frame goes.
 sockaddr_ll station_on(const std::string& interface, std::uint16_t ethertype);
 
+/// "BAD: what", for whoever judges the output.
+void report_success(const std::string& what, bool success);
+
+/// In a child, as root of a user namespace of its own, where that is allowed.
+void from_nested_namespace(const std::function<void()>& body);
+
 }  // namespace sallyport::test
