@@ -130,8 +130,13 @@ awaitable<void> Session::serve_tls() {
     }
     client_.replay(std::move(prefix_));
     const policy::Destination destination{name, dialled_.port};
-    if (policy::decide_stream(*gateway_.rules.current()->policy, destination, true).allowed)
+    if (policy::decide_stream(*gateway_.rules.current()->policy, destination, true).allowed) {
+        // Relayed, the inner one would name any host of the same provider; intercepted, nobody gets to open it.
+        if (hello->encrypted_client_hello)
+            co_return refuse("tls", name, "the hello holds an encrypted one (ECH), which would be relayed unread: switch "
+                                          "that off in the client");
         co_return co_await serve_stream(destination, "tls");
+    }
     // Also a name that nothing allows is intercepted: so its refusal can be read.
     ConnectionFacts facts{true, name, dialled_.port, false};
     const auto offers = [hello](std::string_view version) { return std::ranges::count(hello->alpn, version) > 0; };
