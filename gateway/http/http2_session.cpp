@@ -138,6 +138,7 @@ struct Http2Session::Callbacks {
             if (stream->untouched) stream->reset_code = code;
         }
         stream->closed = true;
+        std::erase(me.requests_, stream);   // that nobody has begun to serve
         notify(*stream);
         return 0;
     }
