@@ -13,8 +13,8 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <memory>
 #include <initializer_list>
+#include <memory>
 
 #include "gateway/base/unique_fd.hpp"
 
@@ -25,27 +25,120 @@ namespace {
 
 constexpr std::array kCalls = {
     // memory, but not to be executed: mmap and mprotect are below
-    "brk", "madvise", "mlock", "mlock2", "mremap", "munlock", "munmap",
+    "brk",
+    "madvise",
+    "mlock",
+    "mlock2",
+    "mremap",
+    "munlock",
+    "munmap",
     // threads; clone is below, and clone3, whose arguments no filter sees, falls back to it
-    "exit", "exit_group", "futex", "futex_time64", "getcpu", "getpid", "gettid", "membarrier", "rseq",
-    "sched_getaffinity", "sched_yield", "set_robust_list", "set_tid_address",
+    "exit",
+    "exit_group",
+    "futex",
+    "futex_time64",
+    "getcpu",
+    "getpid",
+    "gettid",
+    "membarrier",
+    "rseq",
+    "sched_getaffinity",
+    "sched_yield",
+    "set_robust_list",
+    "set_tid_address",
     // descriptors
-    "close", "dup", "dup2", "dup3", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2", "fcntl",
-    "fcntl64", "pipe2", "poll", "ppoll", "ppoll_time64", "pread64", "read", "readv", "select", "pselect6", "signalfd4",
-    "splice", "timerfd_create", "timerfd_settime", "timerfd_settime64", "write", "writev",
+    "close",
+    "dup",
+    "dup2",
+    "dup3",
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_pwait",
+    "epoll_wait",
+    "eventfd2",
+    "fcntl",
+    "fcntl64",
+    "pipe2",
+    "poll",
+    "ppoll",
+    "ppoll_time64",
+    "pread64",
+    "read",
+    "readv",
+    "select",
+    "pselect6",
+    "signalfd4",
+    "splice",
+    "timerfd_create",
+    "timerfd_settime",
+    "timerfd_settime64",
+    "write",
+    "writev",
     // files, to be read: openat is below
-    "access", "faccessat", "faccessat2", "fstat", "fstat64", "fstatfs", "getcwd", "getdents64", "lseek", "_llseek",
-    "newfstatat", "fstatat64", "readlink", "readlinkat", "stat", "statx",
+    "access",
+    "faccessat",
+    "faccessat2",
+    "fstat",
+    "fstat64",
+    "fstatfs",
+    "getcwd",
+    "getdents64",
+    "lseek",
+    "_llseek",
+    "newfstatat",
+    "fstatat64",
+    "readlink",
+    "readlinkat",
+    "stat",
+    "statx",
     // sockets: socket is below
-    "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "recv", "recvfrom", "recvmmsg",
-    "recvmsg", "send", "sendmmsg", "sendmsg", "sendto", "setsockopt", "shutdown",
+    "accept",
+    "accept4",
+    "bind",
+    "connect",
+    "getpeername",
+    "getsockname",
+    "getsockopt",
+    "recv",
+    "recvfrom",
+    "recvmmsg",
+    "recvmsg",
+    "send",
+    "sendmmsg",
+    "sendmsg",
+    "sendto",
+    "setsockopt",
+    "shutdown",
     // time
-    "clock_getres", "clock_gettime", "clock_gettime64", "clock_nanosleep", "clock_nanosleep_time64", "gettimeofday",
-    "nanosleep", "restart_syscall", "time",
+    "clock_getres",
+    "clock_gettime",
+    "clock_gettime64",
+    "clock_nanosleep",
+    "clock_nanosleep_time64",
+    "gettimeofday",
+    "nanosleep",
+    "restart_syscall",
+    "time",
     // signals, and the end of a sandbox
-    "pidfd_send_signal", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "sigreturn", "wait4", "waitid",
+    "pidfd_send_signal",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sigaltstack",
+    "sigreturn",
+    "wait4",
+    "waitid",
     // who and where we are
-    "getegid", "geteuid", "getgid", "getpgrp", "getrandom", "getrlimit", "getuid", "sysinfo", "ugetrlimit", "uname",
+    "getegid",
+    "geteuid",
+    "getgid",
+    "getpgrp",
+    "getrandom",
+    "getrlimit",
+    "getuid",
+    "sysinfo",
+    "ugetrlimit",
+    "uname",
 };
 
 struct ReleaseFilter {
@@ -107,8 +200,8 @@ bool make_files_read_only() {
     if (version < 1) return false;
     landlock_ruleset_attr handled{};
     handled.handled_access_fs = all_rights(version);
-    const UniqueFd rules(static_cast<int>(
-        ::syscall(SYS_landlock_create_ruleset, &handled, sizeof handled.handled_access_fs, 0)));
+    const UniqueFd rules(
+        static_cast<int>(::syscall(SYS_landlock_create_ruleset, &handled, sizeof handled.handled_access_fs, 0)));
     const UniqueFd root(::open("/", O_PATH | O_CLOEXEC));
     landlock_path_beneath_attr readable{};
     readable.allowed_access = kRead;

@@ -30,14 +30,16 @@ unsigned number(std::string_view text) {
 }  // namespace
 
 ProcessStatus parse_process_status(std::string_view text) {
-    constexpr std::array kSets = {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"};
     ProcessStatus status;
     status.user = number(value_of(text, "Uid"));
-    status.has_capability = std::any_of(kSets.begin(), kSets.end(), [&](const char* set) {
+    status.may_gain = number(value_of(text, "NoNewPrivs")) != 1;
+    const auto holds_any = [&](const char* set) {
         const auto bits = value_of(text, set);
         return bits.empty() || bits.find_first_not_of('0') != bits.npos;
-    });
-    status.may_gain = number(value_of(text, "NoNewPrivs")) != 1;
+    };
+    constexpr std::array kSets = {"CapInh", "CapPrm", "CapEff", "CapAmb"};
+    status.has_capability =
+        std::any_of(kSets.begin(), kSets.end(), holds_any) || (status.may_gain && holds_any("CapBnd"));
     status.filtered = number(value_of(text, "Seccomp")) == 2;
     status.locks_memory = number(value_of(text, "VmLck")) > 0;
     return status;

@@ -10,7 +10,7 @@ namespace sallyport::container {
 
 struct ProcessStatus {
     uid_t user = 0;
-    bool has_capability = true;  ///< in any of the five sets
+    bool has_capability = true;  ///< in any of the sets; in the bounding set only where it could be gained
     bool may_gain = true;        ///< no_new_privs is not set
     bool filtered = false;       ///< by seccomp
     bool locks_memory = false;

@@ -89,8 +89,8 @@ Prepared prepare(const GatewayOptions& options) {
     if (options.guard) guard({options.policy_file, options.exempt == "user", options.user});
     auto policy = load_policy_file(options.policy_file, options.mode);
     const auto account = options.user ? container::account_of(*options.user) : container::Account{};
-    auto commands = std::make_unique<CommandHelper>(*policy, account);
     if (!harden()) warn_of_swap();
+    auto commands = std::make_unique<CommandHelper>(*policy, account);
     auto authority = tls::Authority::load_or_create(state_of(options));
     if (options.trust_directory)
         container::write_trust_directory(*options.trust_directory, authority.certificate_pem());

@@ -12,7 +12,8 @@
 namespace sallyport::app {
 namespace {
 
-// Below 8 MiB, what Linux lets every process lock since 5.16. Keys of handshakes under way are in it too, 64 bytes each.
+// Below 8 MiB, what Linux lets every process lock since 5.16. Keys of handshakes under way are in it too, 64 bytes
+// each.
 constexpr std::size_t kArenaBytes = 4 * 1024 * 1024;
 constexpr std::size_t kSmallestBlock = 64;
 constexpr int kLocked = 1;  // CRYPTO_secure_malloc_init(3)
@@ -44,8 +45,9 @@ bool harden() {
 }
 
 void warn_of_swap() {
-    fmt::print(stderr, "sallyport: the memory of secrets cannot be locked, and could get into swap space: let this user "
-                       "lock 4 MiB (ulimit -l 4096)\n");
+    fmt::print(stderr,
+               "sallyport: the memory of secrets cannot be locked, and could get into swap space: let this user "
+               "lock 4 MiB (ulimit -l 4096)\n");
 }
 
 }  // namespace sallyport::app

@@ -19,7 +19,8 @@ void* wiping_realloc(void* block, std::size_t size) noexcept {
     if (size > 0 && size <= old_size && size >= old_size / 2) return block;
     void* moved = size > 0 ? std::malloc(size) : nullptr;
     if (size > 0 && !moved) return nullptr;
-    if (block && moved) std::copy_n(static_cast<const char*>(block), std::min(size, old_size), static_cast<char*>(moved));
+    if (block && moved)
+        std::copy_n(static_cast<const char*>(block), std::min(size, old_size), static_cast<char*>(moved));
     wipe_and_free(block);
     return moved;
 }

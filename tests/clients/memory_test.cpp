@@ -58,7 +58,7 @@ std::string read(const std::string& file) {
 
 void check_kept(pid_t gateway, const std::string& bytes) {
     const auto copies = copies_in(gateway, bytes);
-    CHECK(copies.size() > 0);   // else we did not find what we looked for
+    CHECK(copies.size() > 0);  // else we did not find what we looked for
     for (const auto& copy : copies) {
         CHECK_MESSAGE(copy.locked, copy.where);
         CHECK_MESSAGE(!copy.dumped, copy.where);
@@ -87,7 +87,7 @@ TEST_CASE("memory: after requests a secret and the CA's key stand in locked page
         const auto key = key_number(state / "authority.pem");
         check_kept(program.pid(), StandIn::kKey);
         check_kept(program.pid(), key);
-        CHECK(copies_in(program.pid(), reversed(key)).empty());   // as files have it
+        CHECK(copies_in(program.pid(), reversed(key)).empty());  // as files have it
         // The first process of the sandbox was a copy of the gateway.
         const auto children = children_of(program.pid());
         REQUIRE(children.size() == 1);
@@ -106,16 +106,18 @@ TEST_CASE("memory: no core, and nobody but root looks into the gateway, not even
         const auto limits = read(process + "/limits");
         CHECK(limits.find("Max core file size        0                    0 ") != std::string::npos);
         CHECK(read(process + "/cmdline").find(StandIn::kKey) == std::string::npos);
-        CHECK(read(process + "/environ").find(StandIn::kKey) == std::string::npos);   // root sees it wiped
+        CHECK(read(process + "/environ").find(StandIn::kKey) == std::string::npos);  // root sees it wiped
 
-        const bool as_it = ::geteuid() == 0;   // otherwise we are that user already
+        const bool as_it = ::geteuid() == 0;  // otherwise we are that user already
         const std::string number = user == User::nobody ? "65534" : "65532";
         std::vector<std::string> look;
         if (as_it) look = {"setpriv", "--reuid=" + number, "--regid=" + number, "--clear-groups", "--"};
-        look.insert(look.end(), {"sh", "-c",
-                                 "cd /proc/$0 || exit; for f in environ mem maps smaps stack auxv fd/0 root/etc/passwd "
-                                 "cwd/. exe map_files/x; do (exec <$f) 2>/dev/null && echo BAD $f; done; ls fd 2>/dev/null; echo end",
-                                 std::to_string(program.pid())});
+        look.insert(
+            look.end(),
+            {"sh", "-c",
+             "cd /proc/$0 || exit; for f in environ mem maps smaps stack auxv fd/0 root/etc/passwd "
+             "cwd/. exe map_files/x; do (exec <$f) 2>/dev/null && echo BAD $f; done; ls fd 2>/dev/null; echo end",
+             std::to_string(program.pid())});
         const auto seen = run_program(look);
         CHECK_MESSAGE(seen.out == "end\n", seen.shown());
     }

@@ -18,7 +18,9 @@ struct Mapping {
     std::uint64_t begin = 0, end = 0;
     std::string line, flags;
 
-    bool has(const char* flag) const { return (" " + flags + " ").find(" " + std::string(flag) + " ") != std::string::npos; }
+    bool has(const char* flag) const {
+        return (" " + flags + " ").find(" " + std::string(flag) + " ") != std::string::npos;
+    }
 };
 
 /// proc_pid_smaps(5): a line with the addresses, then keys; VmFlags is the last one.

@@ -10,9 +10,9 @@
 namespace sallyport::test {
 
 struct Copy {
-    std::string where;      ///< the mapping, as /proc/PID/smaps names it
-    bool locked = false;    ///< never swapped
-    bool dumped = true;     ///< part of a core dump, were there one
+    std::string where;    ///< the mapping, as /proc/PID/smaps names it
+    bool locked = false;  ///< never swapped
+    bool dumped = true;   ///< part of a core dump, were there one
 };
 
 /// Where `bytes` stand in it. Throws std::runtime_error where it cannot be read.

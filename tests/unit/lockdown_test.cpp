@@ -15,6 +15,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <string>
@@ -57,7 +58,8 @@ std::vector<std::string> what_works(const std::function<bool()>& confine, const 
     output.reset();
     std::string text;
     char block[4096];
-    for (ssize_t n = 0; (n = ::read(input.get(), block, sizeof block)) > 0;) text.append(block, static_cast<std::size_t>(n));
+    for (ssize_t n = 0; (n = ::read(input.get(), block, sizeof block)) > 0;)
+        text.append(block, static_cast<std::size_t>(n));
     ::waitpid(child, nullptr, 0);
     std::vector<std::string> lines;
     for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1)
@@ -77,7 +79,8 @@ bool starts_a_process() {
 
 const std::vector<Try> kAttacks = {
     {"a process", starts_a_process},
-    {"a program", [] { return ::access("/bin/true", X_OK) == 0 && ::execl("/nonexistent", "x", nullptr) != 0 && errno == ENOENT; }},
+    {"a program",
+     [] { return ::access("/bin/true", X_OK) == 0 && ::execl("/nonexistent", "x", nullptr) != 0 && errno == ENOENT; }},
     {"code in memory", [] { return map(PROT_READ | PROT_EXEC) != MAP_FAILED; }},
     {"memory made code", [] { return ::mprotect(map(PROT_READ), 4096, PROT_READ | PROT_EXEC) == 0; }},
     {"a file to write to", [] { return opens("/dev/null", O_WRONLY); }},
@@ -106,15 +109,24 @@ TEST_CASE("lockdown: a serving process starts nothing, writes to no file, and ma
 
 TEST_CASE("lockdown: what serving needs works") {
     const std::vector<Try> needs = {
-        {"threads", [] { bool ran = false; std::thread([&] { ran = true; }).join(); return ran; }},
+        {"threads",
+         [] {
+             bool ran = false;
+             std::thread([&] { ran = true; }).join();
+             return ran;
+         }},
         {"reading", [] { return opens("/proc/self/status", O_RDONLY); }},
         {"listing", [] { return opens("/etc", O_RDONLY | O_DIRECTORY); }},
         {"tcp", [] { return ::socket(AF_INET6, SOCK_STREAM, 0) >= 0 || errno == EAFNOSUPPORT; }},
         {"udp", [] { return ::socket(AF_INET, SOCK_DGRAM, 0) >= 0; }},
         {"unix sockets", [] { return ::socket(AF_UNIX, SOCK_SEQPACKET, 0) >= 0; }},
         {"epoll", [] { return ::epoll_create1(EPOLL_CLOEXEC) >= 0; }},
-        {"pipes", [] { int ends[2]; return ::pipe2(ends, O_CLOEXEC) == 0; }},
-        {"ending by a signal", [] { return ::raise(SIGURG) == 0; }},   // ignored by default
+        {"pipes",
+         [] {
+             int ends[2];
+             return ::pipe2(ends, O_CLOEXEC) == 0;
+         }},
+        {"ending by a signal", [] { return ::raise(SIGURG) == 0; }},  // ignored by default
     };
     std::vector<std::string> all;
     for (const auto& need : needs) all.emplace_back(need.what);
@@ -122,7 +134,11 @@ TEST_CASE("lockdown: what serving needs works") {
 }
 
 TEST_CASE("lockdown: by Landlock alone no file can be made, changed, removed or executed, and every file be read") {
-    if (::syscall(SYS_landlock_create_ruleset, nullptr, 0, 1) < 1) return MESSAGE("this kernel has no Landlock");
+    if (::syscall(SYS_landlock_create_ruleset, nullptr, 0, 1) < 1) {
+        std::puts("skipped: this kernel has no Landlock");
+        if (std::getenv("CI")) FAIL("a test must not be skipped where CI is set");
+        return;
+    }
     char folder[] = "/tmp/sallyport-lockdown-XXXXXX";
     REQUIRE(::mkdtemp(folder));
     const auto path = [&](const char* name) { return std::string(folder) + "/" + name; };
@@ -139,7 +155,7 @@ TEST_CASE("lockdown: by Landlock alone no file can be made, changed, removed or 
     };
     CHECK(what_works([] { return make_files_read_only(); }, tries) == std::vector<std::string>{"read"});
     CHECK(::unlink(path("there").c_str()) == 0);
-    CHECK(::rmdir(folder) == 0);   // nothing else was made
+    CHECK(::rmdir(folder) == 0);  // nothing else was made
 }
 
 TEST_CASE("process status: what is good is said, and what is missing counts as bad") {

@@ -33,7 +33,7 @@ struct VisibleGateway {
     pid_t pid = 0;
     bool may_signal = false;
     bool may_read = false;  ///< its memory, as we are or as its user
-    container::ProcessStatus status;
+    container::ProcessStatus status = {};
 };
 
 struct Observations {
