@@ -1,6 +1,7 @@
 // The programs that escape_test.cpp runs in the sandbox. They say what they could do; who judges is outside.
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <openssl/ssl.h>
@@ -110,18 +111,21 @@ std::set<std::uint16_t> local_ports(const char* file, const std::string& state) 
     std::getline(in, line);
     while (std::getline(in, line)) {
         std::istringstream(line) >> index >> local >> remote >> status;
-        if (status == state) ports.insert(static_cast<std::uint16_t>(std::stoul(local.substr(9), nullptr, 16)));
+        if (status == state)
+            ports.insert(static_cast<std::uint16_t>(std::stoul(local.substr(local.find(':') + 1), nullptr, 16)));
     }
     return ports;
 }
 
+/// As every program may that wants a port together with others.
 bool squat(int type, std::uint16_t port, const char* address) {
-    const UniqueFd fd(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
+    const auto at = IpAddress::parse(address).value();
+    const UniqueFd fd(::socket(at.is_v4() ? AF_INET : AF_INET6, type | SOCK_CLOEXEC, 0));
     const int on = 1;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     sockaddr_storage storage{};
-    const auto size = Endpoint{IpAddress::parse(address).value(), port}.to_sockaddr(storage);
+    const auto size = Endpoint{at, port}.to_sockaddr(storage);
     return ::bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0 &&
            (type == SOCK_DGRAM || ::listen(fd.get(), 1) == 0);
 }
@@ -142,10 +146,34 @@ bool change_loopback() {
     return ::ioctl(fd.get(), SIOCSIFFLAGS, &change) == 0;
 }
 
+/// What would make another way out: an interface, from nothing, from a device or from a namespace of one's own.
+bool make_link() {
+    const UniqueFd tun(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+    ifreq request{};
+    std::strcpy(request.ifr_name, "escape0");
+    request.ifr_flags = IFF_TUN;
+    if (tun && ::ioctl(tun.get(), TUNSETIFF, &request) == 0) return true;
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const auto uid = std::to_string(::geteuid());
+        const auto parent = std::to_string(::getppid());
+        if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) std::ofstream("/proc/self/uid_map") << "0 " + uid + " 1";
+        const auto command = "ip link add escape1 type veth peer escape2 netns " + parent + " 2>/dev/null";
+        ::_exit(::system(command.c_str()) == 0 ? 0 : 1);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    const bool add = ::system(
+                         "ip link add escape3 type dummy 2>/dev/null || ip route add 192.0.2.7 dev lo 2>/dev/null ||"
+                         " ip address add 192.0.2.7 dev lo 2>/dev/null") == 0;
+    return status == 0 || add;
+}
+
 /// Everything that would open the seal, with the power that the caller has.
 void open_the_seal(const std::string& who) {
     report_success(who + " emptied the rules", empty_the_rules());
     report_success(who + " changed lo", change_loopback());
+    report_success(who + " made an interface, a route or an address", make_link());
     for (const auto& process : std::filesystem::directory_iterator("/proc")) {
         const UniqueFd space(::open((process.path() / "ns/net").c_str(), O_RDONLY | O_CLOEXEC));
         if (space) report_success(who + " entered a network namespace", ::setns(space.get(), CLONE_NEWNET) == 0);
@@ -179,9 +207,15 @@ TEST_CASE("attack: seal" * doctest::skip()) {
     for (const auto port : local_ports("/proc/net/tcp", "0A"))
         for (const auto* address : {"127.0.0.1", "0.0.0.0"})
             report_success("took a listener's port", squat(SOCK_STREAM, port, address));
+    for (const auto port : local_ports("/proc/net/tcp6", "0A"))
+        for (const auto* address : {"::1", "::"})
+            report_success("took a listener's port of IPv6", squat(SOCK_STREAM, port, address));
     for (const auto port : local_ports("/proc/net/udp", "07"))
         for (const auto* address : {"127.0.0.1", "0.0.0.0"})
             report_success("took the name server's port", squat(SOCK_DGRAM, port, address));
+    for (const auto port : local_ports("/proc/net/udp6", "07"))
+        for (const auto* address : {"::1", "::"})
+            report_success("took the name server's port of IPv6", squat(SOCK_DGRAM, port, address));
     std::printf("listeners %zu\n", local_ports("/proc/net/tcp", "0A").size());
 }
 
