@@ -216,7 +216,11 @@ TEST_CASE("reload: the serving thread goes on while a secret's command takes its
 TEST_CASE("reload: behind a descriptor only the file of the start counts, and secrets stay as they are") {
     ServedRules served(kAllow + with_secret("file = \"key\""), [](const ServedRules& s) { write(s.file("key"), "one\n"); });
     const UniqueFd fd(::open(served.file("policy.toml").c_str(), O_RDONLY | O_CLOEXEC));
-    served.start({served.file("policy.toml"), fmt::format("/proc/self/fd/{}", fd.get()), true, true});
+    app::ReloadOptions options;
+    options.policy_file = served.file("policy.toml");
+    options.read_from = fd.get();
+    options.secrets_stay = options.quiet = true;
+    served.start(options);
     write(served.file("key"), "two\n");
     write(served.file("policy.toml"), "[[allow]]\nhost = \"b.test\"\n" + with_secret("file = \"key\""));
     CHECK(comes_true([&] { return served.allows("b.test"); }));
