@@ -7,15 +7,17 @@ namespace {
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// 0 to 63, or 64 for a character that is not of the alphabet.
-std::uint32_t digit(char c) {
-    if (c == '-') return 62;
-    if (c == '_') return 63;
-    const auto place = kAlphabet.find(c);
-    return place == std::string_view::npos ? 64 : static_cast<std::uint32_t>(place);
+}  // namespace
+
+unsigned base64_digit(char c) {
+    if (c >= 'A' && c <= 'Z') return static_cast<unsigned>(c - 'A');
+    if (c >= 'a' && c <= 'z') return static_cast<unsigned>(c - 'a') + 26;
+    if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0') + 52;
+    if (c == '+' || c == '-') return 62;
+    return c == '/' || c == '_' ? 63 : kNoBase64Digit;
 }
 
-}  // namespace
+char base64_character(unsigned digit) { return kAlphabet[digit]; }
 
 std::string base64_encode(std::string_view bytes) {
     std::string out;
@@ -36,8 +38,8 @@ std::optional<std::string> base64_decode(std::string_view text) {
     std::uint32_t bits = 0;
     int count = 0;
     for (const char c : text) {
-        const auto value = digit(c);
-        if (value == 64) return std::nullopt;
+        const auto value = base64_digit(c);
+        if (value == kNoBase64Digit) return std::nullopt;
         bits = (bits << 6 | value) & 0xffff;
         count += 6;
         if (count < 8) continue;

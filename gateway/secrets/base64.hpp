@@ -11,4 +11,9 @@ std::string base64_encode(std::string_view bytes);
 /// Lenient, as servers are: padding may be missing, the URL-safe alphabet is taken too. nullopt for anything else.
 std::optional<std::string> base64_decode(std::string_view text);
 
+inline constexpr unsigned kNoBase64Digit = 64;
+/// 0 to 63 in either alphabet, or kNoBase64Digit.
+unsigned base64_digit(char c);
+char base64_character(unsigned digit);
+
 }  // namespace sallyport::secrets

@@ -2,14 +2,15 @@
 
 #include <doctest/doctest.h>
 
-#include <deque>
 #include <type_traits>
 
 #include "gateway/secrets/base64.hpp"
 #include "gateway/secrets/environment.hpp"
+#include "tests/support/vault.hpp"
 
 using namespace sallyport;
 using namespace sallyport::secrets;
+using test::Vault;
 using wire::Fields;
 
 namespace {
@@ -18,30 +19,6 @@ static_assert(!std::is_copy_constructible_v<SecretValue> && !std::is_copy_assign
 
 constexpr const char* kPlaceholder = "sk-placeholder-anthropic";
 constexpr const char* kOther = "ghp-placeholder-github";
-
-struct Vault {
-    std::deque<policy::SecretRule> rules;
-    std::deque<SecretValue> values;
-    HostSecrets secrets;
-
-    policy::SecretRule& bind(const std::string& name, std::string value) {
-        auto& rule = add(name);
-        values.emplace_back(std::span<char>(value.data(), value.size()));
-        secrets.bound.push_back({rule, values.back()});
-        return rule;
-    }
-    policy::SecretRule& foreign(const std::string& name) {
-        auto& rule = add(name);
-        secrets.foreign.push_back(&rule);
-        return rule;
-    }
-
-private:
-    policy::SecretRule& add(const std::string& name) {
-        rules.emplace_back().name = name;
-        return rules.back();
-    }
-};
 
 std::string all(const Fields& fields) {
     std::string out;

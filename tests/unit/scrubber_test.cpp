@@ -1,0 +1,152 @@
+#include "gateway/secrets/scrubber.hpp"
+
+#include <doctest/doctest.h>
+
+#include "gateway/secrets/base64.hpp"
+#include "tests/support/vault.hpp"
+
+using namespace sallyport;
+using namespace sallyport::secrets;
+using test::Vault;
+
+namespace {
+
+constexpr const char* kValue = R"(sk-Real/Key+with"quotes\&=%7e)";
+constexpr const char* kPlaceholder = "sk-placeholder-1";
+
+Vault vault_of(const std::string& value = kValue) {
+    Vault vault;
+    vault.bind("key", value).placeholder = kPlaceholder;
+    return vault;
+}
+
+std::string in_pieces(const Vault& vault, const std::string& text, std::size_t size) {
+    auto replacer = scrubber(vault.secrets.bound);
+    std::string out;
+    for (std::size_t at = 0; at < text.size(); at += size) replacer.put(std::string_view(text).substr(at, size), out);
+    replacer.finish(out);
+    return out;
+}
+
+std::string at_once(const Vault& vault, const std::string& text) { return in_pieces(vault, text, text.size()); }
+
+std::string every_byte(const std::string& text, const char* format) {
+    std::string out;
+    for (const char c : text) {
+        char piece[16];
+        std::snprintf(piece, sizeof piece, format, static_cast<unsigned char>(c));
+        out += piece;
+    }
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("scrubber: a value in each of its forms becomes the placeholder, and what is around it stays") {
+    const auto vault = vault_of();
+    const std::string value = kValue;
+    const std::string forms[] = {
+        value,
+        percent_encoded(value),
+        json_escaped(value),
+        R"(sk-Real\/Key+with\"quotes\\\u0026=%7e)",
+        "SK-REAL/key+WITH\"quotes\\&=%7E",
+        R"(sk-Real/Key+with&quot;quotes\&amp;=%7e)",
+        R"(sk-Real&#x2F;Key&#43;with&#034;quotes\&#38;=%7e)",
+        every_byte(value, "%%%02x"),
+        every_byte(value, "%%%02X"),
+        every_byte(value, "\\u%04x"),
+        every_byte(value, "\\x%02x"),
+        every_byte(value, "&#%u;"),
+        R"(sk-Real%2FKey%2bwith%22quotes%5C&amp;=%257e)",
+    };
+    for (const auto& form : forms) {
+        CAPTURE(form);
+        CHECK(at_once(vault, form) == kPlaceholder);
+        CHECK(at_once(vault, "before " + form + " between " + form + ".") ==
+              "before " + std::string(kPlaceholder) + " between " + kPlaceholder + ".");
+    }
+    CHECK(at_once(vault, every_byte(value, "%02x")) == every_byte(kPlaceholder, "%02x"));
+    CHECK(at_once(vault, every_byte(value, "%02X")) == every_byte(kPlaceholder, "%02x"));
+}
+
+TEST_CASE("scrubber: a value within Base64, wherever it begins and whatever it stands beside") {
+    for (const std::string value : {"real-value-16byte", "real-value-1", "real-value-17-bytes"}) {
+        const auto vault = vault_of(value);
+        for (const std::string before : {"", "u", "us", "use", "user:", "x-access-token:", "\xff\xff"})
+            for (const std::string after : {"", "1", "22", "\n", "\xff\xff\xff"}) {
+                CAPTURE(before);
+                auto text = base64_encode(before + value + after);
+                auto padded = std::string(kPlaceholder);
+                while (padded.size() % 3 != value.size() % 3) padded += '*';
+                CHECK(at_once(vault, text) == base64_encode(before + padded + after));
+                CHECK(at_once(vault, "Basic " + text + "\r\n") == "Basic " + base64_encode(before + padded + after) + "\r\n");
+                for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;   // the URL-safe alphabet
+                CHECK(base64_decode(at_once(vault, text)) == before + padded + after);
+                CHECK(at_once(vault, percent_encoded(base64_encode(before + value + after))).find(
+                          text.substr((before.size() + 2) / 3 * 4, 8)) == std::string::npos);
+            }
+    }
+}
+
+TEST_CASE("scrubber: however the stream is cut, the value never comes out") {
+    const auto vault = vault_of();
+    const std::string value = kValue;
+    for (const auto& form : {value, percent_encoded(value), every_byte(value, "\\u%04x"), base64_encode("me:" + value)}) {
+        const std::string text = "s sk sk-Re " + form + " sk-sk-" + form + form + " sk-Real/Key";
+        for (std::size_t size = 1; size <= text.size(); ++size) {
+            CAPTURE(size);
+            const auto out = in_pieces(vault, text, size);
+            CHECK(out.find("eal/Key+") == std::string::npos);
+            CHECK(out.find(form.substr(form.size() / 4, form.size() / 2)) == std::string::npos);
+            CHECK(out.ends_with(" sk-Real/Key"));
+            CHECK(out.starts_with("s sk sk-Re "));
+        }
+    }
+}
+
+TEST_CASE("scrubber: nothing is held back but what may be the beginning of a value, and not its first bytes") {
+    const auto vault = vault_of();
+    auto replacer = scrubber(vault.secrets.bound);
+    std::string out;
+    replacer.put("data: {\"x\": 1}\n\n", out);
+    CHECK(out == "data: {\"x\": 1}\n\n");
+    CHECK(replacer.held() == 0);
+    replacer.put("sk-", out);   // a peer may wait for just this byte
+    CHECK(out.ends_with("sk-"));
+    replacer.put("R", out);
+    CHECK(out.ends_with("sk-"));
+    CHECK(replacer.held() == 1);
+    replacer.put("ice", out);
+    CHECK(out.ends_with("sk-Rice"));
+    CHECK(replacer.held() == 0);
+    replacer.put("sk-", out);
+    replacer.put(std::string(kValue).substr(3), out);
+    CHECK(out.ends_with(std::string("sk-Ricesk-") + kPlaceholder));
+    CHECK(replacer.found() == std::set<std::string>{"key"});
+}
+
+TEST_CASE("scrubber: of a short value not even the first byte goes before it is known for one") {
+    const auto vault = vault_of("s3cret!");
+    CHECK(in_pieces(vault, "a s3cret! s3cret", 1) == std::string("a ") + kPlaceholder + " s3cret");
+}
+
+TEST_CASE("scrubber: one value that begins another, two values, and none without a placeholder") {
+    Vault vault;
+    vault.bind("short", "tok-abc");
+    vault.bind("long", "tok-abc-and-more").placeholder = kPlaceholder;
+    for (const std::size_t size : {1, 3, 100}) {
+        CHECK(in_pieces(vault, "tok-abc-and-more", size) == kPlaceholder);
+        CHECK(in_pieces(vault, "tok-abc-and-less", size) == "[secret short]-and-less");
+        CHECK(in_pieces(vault, "<tok-abc>", size) == "<[secret short]>");
+    }
+}
+
+TEST_CASE("scrubber: what is not a whole value stays as it is, byte for byte") {
+    const auto vault = vault_of();
+    std::string all;
+    for (int i = 0; i < 70'000; ++i) all += static_cast<char>(i * 7919 >> 3);
+    all += "% %2 %zz \\ \\u12 \\uZZ & &amp &# &#x; &#999999999; sk-Real/Key+with sk-";
+    for (const std::size_t size : {1, 2, 3, 4096}) CHECK(in_pieces(vault, all, size) == all);
+    CHECK(in_pieces({}, all, 7) == all);
+}
