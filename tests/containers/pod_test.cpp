@@ -106,8 +106,8 @@ TEST_CASE("pod: where the guard fails, nothing starts after it, and nothing leav
         CHECK_MESSAGE(state.out == "created\n", state.shown());
     }
     recorder.seen(1, 199);
-    const auto attacked = pod.podman(
-        {"run", "--rm", "--pod", "agent", "sallyport-test-peer:latest", "/bin/sh", "-c", attack_script("packets")});
+    const auto attacked = pod.podman({"run", "--rm", "--cap-drop", "NET_RAW", "--pod", "agent",
+                                      "sallyport-test-peer:latest", "/bin/sh", "-c", attack_script("packets")});
     CHECK_MESSAGE(attacked.says("sent 1\n"), attacked.shown());
     CHECK(recorder.seen(1, 199) == kNothing);
 }
