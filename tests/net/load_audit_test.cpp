@@ -64,7 +64,8 @@ std::string get(std::uint16_t port) {
 
 }  // namespace
 
-TEST_CASE("audit: with a full disk nothing is served and everybody is told; with room again it is, and no line is missing") {
+TEST_CASE(
+    "audit: with a full disk nothing is served and everybody is told; with room again it is, and no line is missing") {
     const SmallDisk disk;
     if (!disk.mounted()) {
         MESSAGE("skipped: no mount namespace can be had here");
@@ -97,8 +98,8 @@ TEST_CASE("audit: with a full disk nothing is served and everybody is told; with
     CHECK(answer.starts_with("HTTP/1.1 503 "));
     CHECK(answer.find("the audit log cannot be written") != std::string::npos);
     for (int i = 0; i < 20; ++i) CHECK_FALSE(ask());
-    CHECK(asked == served);   // not one reached the origin that is not served
-    auto stream = ground.tunnel("api.test", there.port());   // allowed, as no HTTP
+    CHECK(asked == served);                                 // not one reached the origin that is not served
+    auto stream = ground.tunnel("api.test", there.port());  // allowed, as no HTTP
     stream.send("SSH-2.0-client\r\n");
     CHECK(stream.is_reset());
     CHECK(there.connections() == 1);

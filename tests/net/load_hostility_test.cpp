@@ -30,7 +30,9 @@ std::string policy_for(std::uint16_t port) {
     return fmt::format("[[allow]]\nhost = \"api.test\"\nport = {}\nprivate = true\n", port);
 }
 
-std::string get(std::uint16_t port) { return fmt::format("GET / HTTP/1.1\r\nHost: api.test:{}\r\n\r\n", port); }
+std::string get(std::uint16_t port) {
+    return fmt::format("GET / HTTP/1.1\r\nHost: api.test:{}\r\n\r\n", port);
+}
 
 bool served(const ProxyGround& ground, std::uint16_t port) {
     auto client = ground.tls("api.test", port);
@@ -49,7 +51,10 @@ struct Place {
         return peer;
     }
     Fields request(const std::string& method, const std::string& path) const {
-        return {{":method", method}, {":scheme", "https"}, {":authority", fmt::format("api.test:{}", origin)}, {":path", path}};
+        return {{":method", method},
+                {":scheme", "https"},
+                {":authority", fmt::format("api.test:{}", origin)},
+                {":path", path}};
     }
 };
 
@@ -186,7 +191,9 @@ private:
     std::thread thread_;
 };
 
-std::size_t heap_in_use() { return mallinfo2().uordblks + mallinfo2().hblkhd; }
+std::size_t heap_in_use() {
+    return mallinfo2().uordblks + mallinfo2().hblkhd;
+}
 
 }  // namespace
 
@@ -227,7 +234,7 @@ TEST_CASE("load: rounds of every attack leave no descriptor and no memory behind
         CHECK(served(ground, there->port()));
         CHECK(comes_true([&] { return ground.sessions() == 0 && ground.under_way() == 0; }));
     };
-    for (int i = 0; i < 5; ++i) round();   // caches fill, pools of descriptors and memory grow to their size
+    for (int i = 0; i < 5; ++i) round();  // caches fill, pools of descriptors and memory grow to their size
     const auto descriptors = open_descriptors();
     const auto memory = heap_in_use();
     const int rounds = std::getenv("SALLYPORT_SOAK") ? std::atoi(std::getenv("SALLYPORT_SOAK")) : 15;
