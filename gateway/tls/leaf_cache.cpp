@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::time_t kRenewBefore = 24 * 60 * 60;
 
+/// Not, where the clock was set back since it was made.
+bool is_valid_yet(const X509& certificate, std::time_t now) { return now >= to_time(X509_get0_notBefore(&certificate)); }
+
 }  // namespace
 
 LeafCache::LeafCache(const Authority& authority, std::size_t capacity, WallClock now)
@@ -20,7 +23,8 @@ LeafCache::LeafCache(const Authority& authority, std::size_t capacity, WallClock
 Result<Leaf> LeafCache::get(const std::string& host, bool wanted) {
     const std::lock_guard lock(mutex_);
     const std::time_t now = now_();
-    if (const Minted* hit = minted_.find(host); hit && now < hit->renew_at) return Leaf{hit->certificate, key_};
+    if (const Minted* hit = minted_.find(host); hit && now < hit->renew_at && is_valid_yet(*hit->certificate, now))
+        return Leaf{hit->certificate, key_};
 
     if (!wanted && !may_mint_unwanted(now))
         return Error{ErrorKind::too_large, "no rule allows this name, nor too many others before it: no certificate is made for it"};

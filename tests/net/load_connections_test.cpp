@@ -1,9 +1,11 @@
 // Connections by the thousand, and more than there may be: who stays, who goes, who is served meanwhile.
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,7 +21,7 @@ using namespace sallyport::test;
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;   // slower, and memory is not what it is
+constexpr bool kSanitized = true;  // slower, and memory is not what it is
 #elif defined(__has_feature)
 constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
 #else
@@ -27,7 +29,7 @@ constexpr bool kSanitized = false;
 #endif
 
 std::string policy_for(std::uint16_t port) {
-    return fmt::format("[[allow]]\nhost = \"api.test\"\nport = {}\nprivate = true\n", port);
+    return fmt::format("[[allow]]\nhost = \"api.test\"\nport = [443, {}]\nprivate = true\n", port);
 }
 
 std::string get(std::uint16_t port, const std::string& path = "/") {
@@ -39,8 +41,7 @@ std::unique_ptr<WireOrigin> origin() {
     return std::make_unique<WireOrigin>(
         [](WirePeer& peer) {
             for (std::string head; !(head = peer.read_message()).empty();)
-                if (!head.starts_with("GET /hold "))
-                    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+                if (!head.starts_with("GET /hold ")) peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
         },
         testing::make_server(ProxyGround::origin_ca().good("api.test")), WireOrigin::Serving::side_by_side);
 }
@@ -99,7 +100,9 @@ public:
     }
 
 private:
-    void tell(const void* what, std::size_t size) { REQUIRE(::write(to_.get(), what, size) == static_cast<ssize_t>(size)); }
+    void tell(const void* what, std::size_t size) {
+        REQUIRE(::write(to_.get(), what, size) == static_cast<ssize_t>(size));
+    }
     int hear() {
         int number = -1;
         const auto n = ::read(from_.get(), &number, sizeof number);
@@ -109,7 +112,8 @@ private:
     void hold(int from, int to) const {
         std::uint16_t ports[2];
         std::size_t size = 0;
-        if (::read(from, ports, sizeof ports) != sizeof ports || ::read(from, &size, sizeof size) != sizeof size) return;
+        if (::read(from, ports, sizeof ports) != sizeof ports || ::read(from, &size, sizeof size) != sizeof size)
+            return;
         std::string pem(size, 0);
         if (::read(from, pem.data(), size) != static_cast<ssize_t>(size)) return;
         const auto context = client_context(pem);
@@ -121,7 +125,8 @@ private:
             peers.push_back(std::move(peer));
         }
         auto number = static_cast<int>(peers.size());
-        for (char command = 0; ::write(to, &number, sizeof number) == sizeof number && ::read(from, &command, 1) == 1;) {
+        for (char command = 0;
+             ::write(to, &number, sizeof number) == sizeof number && ::read(from, &command, 1) == 1;) {
             number = 0;
             for (auto& peer : peers) number += served(peer, ports[1]);
         }
@@ -168,13 +173,13 @@ TEST_CASE("load: ten thousand idle intercepted connections are held, others are 
         CHECK(std::getenv("CI") == nullptr);
         return;
     }
-    Crowd crowd(kCrowd);   // first: a fork of a process without threads
+    Crowd crowd(kCrowd);  // first: a fork of a process without threads
     const auto there = origin();
     ProxyGroundOptions options;
     options.most_sessions = most;
     const ProxyGround ground(policy_for(there->port()), options);
     {
-        auto first = ground.tls("api.test", there->port());   // what is made once is there
+        auto first = ground.tls("api.test", there->port());  // what is made once is there
         REQUIRE(served(first, there->port()));
     }
     REQUIRE(comes_true([&] { return ground.sessions() == 0; }));
@@ -186,13 +191,48 @@ TEST_CASE("load: ten thousand idle intercepted connections are held, others are 
     const auto each = (resident_bytes() - memory) / kCrowd;
     MESSAGE("an idle intercepted connection takes " << each << " bytes");
     if (!kSanitized) CHECK(each < 48 * 1024);
-    CHECK(open_descriptors() <= descriptors + kCrowd + 1);   // one each
+    CHECK(open_descriptors() <= descriptors + kCrowd + 1);  // one each
     auto other = ground.tls("api.test", there->port());
     CHECK(served(other, there->port()));
-    CHECK(crowd.ask() == kCrowd);   // and none of them was given up
+    CHECK(crowd.ask() == kCrowd);  // and none of them was given up
     other.close();
 
     crowd.go();
     CHECK(comes_true([&] { return ground.sessions() == 0; }));
     CHECK(comes_true([&] { return open_descriptors() <= descriptors + 1; }));
+}
+
+TEST_CASE(
+    "load: without a descriptor left connections wait, no processor is kept busy, and what is left to others is "
+    "theirs") {
+    const auto there = origin();
+    const ProxyGround ground(policy_for(there->port()));
+    std::vector<UniqueFd> fillers;
+    auto held = ground.tls("api.test", there->port());
+    held.send(get(there->port(), "/hold"));  // at work: it cannot be ended for others
+    REQUIRE(comes_true([&] { return ground.under_way() == 1 && there->handshakes() == 1; }));
+    WirePeer waiting(UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+    const Descriptors few(open_descriptors() - 1 + net::kReservedDescriptors);
+    REQUIRE_FALSE(net::descriptors_left());
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(ground.port());
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(waiting.fd(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    rusage before{}, after{};
+    ::getrusage(RUSAGE_SELF, &before);
+    waiting.send(fmt::format("CONNECT api.test:{0} HTTP/1.1\r\nHost: api.test:{0}\r\n\r\n", there->port()));
+    CHECK(waiting.silent_for(500));
+    ::getrusage(RUSAGE_SELF, &after);
+    const auto micros = [](const rusage& use) {
+        return (use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1'000'000L + use.ru_utime.tv_usec + use.ru_stime.tv_usec;
+    };
+    CHECK(micros(after) - micros(before) < 200'000);
+    for (int i = 0; i < 200; ++i) {  // a reload, a secret's command, an administrator
+        fillers.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        CHECK(fillers.back());
+    }
+    fillers.clear();
+    held.close();  // there is room again
+    CHECK(waiting.read_until("\r\n\r\n").starts_with("HTTP/1.1 200 "));
 }

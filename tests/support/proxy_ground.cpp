@@ -52,8 +52,8 @@ struct ProxyGround::Parts {
         for (const char* name : {"api.test", "other.test", "origin.test"}) dns.address(name, "127.0.0.1");
         container::GatewaySockets sockets;
         sockets.proxy4 = bound(SOCK_STREAM, port);
+        sockets.dns_tcp4 = bound(SOCK_STREAM, dns_port);  // first: it is the rarer port
         sockets.dns_udp4 = bound(SOCK_DGRAM, dns_port);
-        sockets.dns_tcp4 = bound(SOCK_STREAM, dns_port);
         app::ProxyOptions with{options.limits, origin_ca().pem(), dns.where()};
         with.most_sessions = options.most_sessions;
         proxy.emplace(io, rules, authority, *audit, std::move(sockets), with);
@@ -109,11 +109,19 @@ const testing::TestCa& ProxyGround::origin_ca() {
     return kCa;
 }
 
-std::uint16_t ProxyGround::port() const { return parts_->port; }
-std::uint16_t ProxyGround::dns_port() const { return parts_->dns_port; }
-const std::string& ProxyGround::ca_pem() const { return parts_->authority.certificate_pem(); }
+std::uint16_t ProxyGround::port() const {
+    return parts_->port;
+}
+std::uint16_t ProxyGround::dns_port() const {
+    return parts_->dns_port;
+}
+const std::string& ProxyGround::ca_pem() const {
+    return parts_->authority.certificate_pem();
+}
 
-WirePeer ProxyGround::connect() const { return WirePeer(connect_to_loopback(parts_->port)); }
+WirePeer ProxyGround::connect() const {
+    return WirePeer(connect_to_loopback(parts_->port));
+}
 
 WirePeer ProxyGround::tunnel(const std::string& name, std::uint16_t port) const {
     auto peer = connect();

@@ -1,6 +1,6 @@
 #pragma once
-// The real app::Proxy on loopback, for tests that need many connections and no namespaces: its listeners, its bounds, its
-// DNS. Clients come through the explicit proxy.
+// The real app::Proxy on loopback, for tests that need many connections and no namespaces: its listeners, its bounds,
+// its DNS. Clients come through the explicit proxy.
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -16,7 +16,7 @@ namespace sallyport::test {
 struct ProxyGroundOptions {
     session::TimeLimits limits = {};
     std::size_t most_sessions = 1000;
-    std::string audit_file = {};   ///< default: a file of its own
+    std::string audit_file = {};  ///< default: a file of its own
 };
 
 /// Names below .test are 127.0.0.1 for the gateway.
@@ -28,8 +28,8 @@ public:
     /// The authority of origins that the gateway trusts.
     static const testing::TestCa& origin_ca();
 
-    std::uint16_t port() const;       ///< of the explicit proxy
-    std::uint16_t dns_port() const;   ///< over UDP and over TCP
+    std::uint16_t port() const;      ///< of the explicit proxy
+    std::uint16_t dns_port() const;  ///< over UDP and over TCP
     const std::string& ca_pem() const;
 
     /// A connection to the explicit proxy on which nothing was said.
