@@ -86,6 +86,7 @@ inline void check_http2_form(const session::Rules& rules, session::ConnectionFac
 /// `body` and `trailers`: what came with `head`.
 inline void check_gate(const session::Rules& rules, const session::ConnectionFacts& facts, bool proxied, bool json,
                        wire::RequestHead head, std::string_view body, const wire::Fields& trailers) {
+    const auto came = head.fields;
     const auto once = session::judge(rules, facts, head);
     if (const auto* refusal = std::get_if<session::Refusal>(&once)) return check_refusal(*refusal, json);
     const auto& permit = std::get<session::Permit>(once);
@@ -94,6 +95,11 @@ inline void check_gate(const session::Rules& rules, const session::ConnectionFac
     require(!session::objection(rules, permit));
     require_clean(head);
     require(wire::count(head.fields, "Host") == 1);
+    for (const auto& [name, value, sensitive] : head.fields) {  // what the client's Connection names stays with it
+        const bool ours = sensitive || wire::equal_ignoring_case(name, "Host") ||
+                          wire::equal_ignoring_case(name, "TE") || wire::equal_ignoring_case(name, "Content-Length");
+        require(ours || !wire::has_token(came, "Connection", name));
+    }
     check_http1_form(rules, facts, permit, head, body, trailers);
     if (head.upgrade.empty()) check_http2_form(rules, facts, permit, head, body, trailers);
 }

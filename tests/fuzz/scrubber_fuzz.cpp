@@ -41,7 +41,7 @@ bool holds_base64(std::string_view text, std::string_view value, std::size_t bef
     const std::size_t shared = before * 8 % 6 ? 1 : 0;  // the first one, with what stands before
     const auto core = all.substr(begin + shared, (before + value.size()) * 8 / 6 - begin - shared);
     for (auto at = text.find(core); at != text.npos; at = text.find(core, at + 1)) {
-        if (at < shared) continue;
+        if (at < shared || text.size() - (at - shared) < size) continue;
         auto group = std::string(begin, 'A').append(text.substr(at - shared, size));
         while (group.size() % 4 != 0) group += 'A';
         const auto bytes = secrets::base64_decode(group);
