@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 
 namespace {
@@ -13,11 +12,18 @@ namespace fs = std::filesystem;
 
 const fs::path kRoot = SALLYPORT_SOURCE_DIR;
 
+/// With each string literal in one piece.
 std::string all_tests() {
     std::string text;
     for (const auto& entry : fs::recursive_directory_iterator(kRoot / "tests")) {
+        if (entry.path().extension() != ".cpp") continue;
         std::ifstream in(entry.path());
-        if (entry.path().extension() == ".cpp") text.append(std::istreambuf_iterator<char>(in), {});
+        for (std::string line; std::getline(in, line);) {
+            const auto begin = line.find_first_not_of(' ');
+            const bool goes_on = text.ends_with("\"\n") && begin != line.npos && line[begin] == '"';
+            if (goes_on) text.resize(text.size() - 2);
+            text += (goes_on ? line.substr(begin + 1) : line) + '\n';
+        }
     }
     return text;
 }
