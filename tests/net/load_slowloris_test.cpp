@@ -124,9 +124,9 @@ TEST_CASE("slowloris: in whatever phase a client falls silent, it is cut at that
     const ProxyGround ground(policy_for(there->port()), {short_limits()});
     std::vector<std::pair<std::string, WirePeer>> slow;
     for (const auto& silence : silences()) slow.emplace_back(silence.phase, silence.begin(ground, there->port()));
-    for (auto& [phase, peer] : slow) {
-        CAPTURE(phase);
-        CHECK_NOTHROW(peer.read_to_end());  // ends, before the patience of tests does
+    for (auto& client : slow) {
+        CAPTURE(client.first);
+        CHECK_NOTHROW(client.second.read_to_end());  // ends, before the patience of tests does
     }
     CHECK(comes_true([&] { return ground.sessions() == 0; }));
     auto honest = ground.tls("api.test", there->port());
