@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <charconv>
 #include <optional>
+#include <sstream>
 
+#include "container/files.hpp"
 #include "container/isolation.hpp"
 #include "container/trust_layout.hpp"
 #include "gateway/base/startup_error.hpp"
@@ -36,6 +38,14 @@ std::vector<gid_t> groups_of(const char* name, gid_t gid) {
     }
     groups.resize(static_cast<std::size_t>(count));
     return groups;
+}
+
+/// In our user namespace; `map` is /proc/self/uid_map or gid_map (user_namespaces(7)).
+bool exists(unsigned id, const std::string& map) {
+    std::istringstream lines(read_file(map).value_or(""));
+    for (unsigned long first = 0, outside = 0, count = 0; lines >> first >> outside >> count;)
+        if (id >= first && id - first < count) return true;
+    return false;
 }
 
 }  // namespace
@@ -67,6 +77,14 @@ Account account_of(const std::string& name_or_uid) {
     if (entry) account.groups = groups_of(entry->pw_name, entry->pw_gid);
     if (account.uid == ::geteuid()) account.name.clear();
     return account;
+}
+
+Account serving_account() {
+    constexpr unsigned kServing = 65532;
+    const bool possible = ::geteuid() == 0 && has_capability(CAP_SETUID) && has_capability(CAP_SETGID) &&
+                          exists(kServing, "/proc/self/uid_map") && exists(kServing, "/proc/self/gid_map");
+    if (!possible) return {::geteuid(), ::getegid(), {}, {}, {}};
+    return {kServing, kServing, "user " + std::to_string(kServing), {}, {}};
 }
 
 void become(const Account& account) {

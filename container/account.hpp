@@ -30,6 +30,10 @@ Account command_account(std::span<const std::string> environment);
 /// as group then. Not another user when it is who we are. Throws StartupError for a name that nobody has.
 Account account_of(const std::string& name_or_uid);
 
+/// Whom a gateway that root started serves as where nobody was named: a user to whom nothing else belongs (the number
+/// that the image has too). Ourselves where we cannot become that one.
+Account serving_account();
+
 /// Becomes that user for good: supplementary groups, group, user. Throws StartupError.
 void become(const Account& account);
 

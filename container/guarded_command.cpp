@@ -148,6 +148,7 @@ int GuardedCommand::finish() {
 
 void GuardedCommand::end_sandbox() {
     if (!process_) return;
+    channel_.reset();  // its first process ends by that too: root's is out of reach once we serve as somebody else
     ::syscall(SYS_pidfd_send_signal, process_.get(), SIGKILL, nullptr, 0);
     // Returns when the kernel has ended every process of the pid namespace. ECHILD: SIGCHLD is ignored here.
     siginfo_t info;

@@ -1,6 +1,6 @@
 // States: setting up -> sealed and ready -> (go) -> COMMAND runs -> COMMAND has ended. In every state the end of the
-// gateway ends the sandbox, twice over: PDEATHSIG, and end-of-file on the channel (which also covers a gateway that
-// died before PDEATHSIG was set). When this process exits the kernel kills all others of the pid namespace.
+// gateway ends the sandbox, by end-of-file on the channel and, where the gateway's user may signal us, by PDEATHSIG as
+// well. When this process exits the kernel kills all others of the pid namespace.
 //
 // COMMAND has no hold on this process: it is PID 1, so signals from inside are dropped; it is not dumpable, so its
 // memory (a copy of the gateway's from before any secret was read) and its /proc entries are closed; it reads nothing

@@ -9,6 +9,9 @@
 
 #include "gateway/app/command_line.hpp"
 #include "gateway/base/startup_error.hpp"
+#ifdef SALLYPORT_WIPING_HEAP
+#include "gateway/wiping_heap.hpp"
+#endif
 
 namespace {
 
@@ -25,6 +28,9 @@ void open_standard_descriptors() {
 
 int main(int argc, char** argv) {
     open_standard_descriptors();
+#ifdef SALLYPORT_WIPING_HEAP
+    sallyport::make_openssl_wipe();
+#endif
     try {
         return sallyport::app::command_line(argc, argv);
     } catch (const sallyport::StartupError& error) {

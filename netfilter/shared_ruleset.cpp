@@ -50,7 +50,8 @@ Chain divert_chain(const SharedPlan& plan) {
 }
 
 // Packets that no program holds are the kernel's (neighbour discovery, RST), or of sockets that were closed before all
-// was sent. They are judged by their connection, and come to nothing where it is none of the gateway's.
+// was sent, or that the kernel made for a program's other one (SMC). They are judged by their connection, and come to
+// nothing where it is none of the gateway's.
 Chain output_chain(const SharedPlan& plan) {
     Chain chain{"output", Base{ChainType::filter, Hook::output, 0, Policy::drop}, {}};
     chain.rules.push_back({Is::owned, Goto{"programs"}});
@@ -59,6 +60,7 @@ Chain output_chain(const SharedPlan& plan) {
     for (const auto type :
          std::initializer_list<std::uint8_t>{ND_ROUTER_SOLICIT, ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT})
         chain.rules.push_back({NeighbourDiscovery{type}, SetMark{plan.mark}, Verdict::accept});
+    chain.rules.push_back({kToDockersResolver, Verdict::drop});
     chain.rules.push_back({Is::local_destination, Verdict::accept});
     return chain;
 }

@@ -22,6 +22,7 @@ struct Serving {
     std::string form;           ///< "sealed", "shared"
     std::size_t sessions = 0;
     std::string problem = {};   ///< not empty: it does not serve, and why: "waiting for the doorway at ..."
+    bool files_locked = false;  ///< container::Confinement
 };
 
 /// A socket that listens at `path`, for `owner` and root only. The directory is made when it is missing, mode 0700; a

@@ -10,6 +10,7 @@
 
 #include "container/doorway_client.hpp"
 #include "container/isolation.hpp"
+#include "container/lockdown.hpp"
 #include "container/seal.hpp"
 #include "gateway/base/startup_error.hpp"
 
@@ -43,6 +44,7 @@ int doorway(const std::string& socket_path) {
     auto sockets = seal();
     auto listener = container::listen_as_doorway(socket_path);
     container::give_up_privileges({});
+    container::lock_down();
     container::Doorway served(std::move(listener), std::move(sockets));
     fmt::print(stderr, "sallyport: this namespace is sealed; waiting for a gateway at {}\n", socket_path);
     served.serve(stop.get());

@@ -1,7 +1,7 @@
 // The order of the start: the rules, so that whatever goes wrong finds the sandbox closed; what may need a privilege
 // (the authority's key, the trust folder, the log, ports, the admin socket); then we become the user that we serve as,
 // without any; only then the secrets, so that a reload, which reads them again as that user, can read what the start
-// could.
+// could. Last the system calls and files that serving does not need: programs are started by a helper from then on.
 #include "gateway/app/gateway_command.hpp"
 
 #include <fmt/format.h>
@@ -19,10 +19,12 @@
 
 #include "container/files.hpp"
 #include "container/isolation.hpp"
+#include "container/lockdown.hpp"
 #include "container/shared.hpp"
 #include "container/trust_directory.hpp"
 #include "container/trust_layout.hpp"
 #include "gateway/app/admin.hpp"
+#include "gateway/app/command_helper.hpp"
 #include "gateway/app/doorway_link.hpp"
 #include "gateway/app/guard_command.hpp"
 #include "gateway/app/harden.hpp"
@@ -73,6 +75,7 @@ void require_readable_policy(const std::string& file) {
 /// What is open and known by the time that privileges are given up.
 struct Prepared {
     std::shared_ptr<const policy::Policy> policy;
+    std::unique_ptr<CommandHelper> commands;
     tls::Authority authority;
     ProxyOptions proxy;
     UniqueFd log;
@@ -86,6 +89,8 @@ Prepared prepare(const GatewayOptions& options) {
     if (options.guard) guard({options.policy_file, options.exempt == "user", options.user});
     auto policy = load_policy_file(options.policy_file, options.mode);
     const auto account = options.user ? container::account_of(*options.user) : container::Account{};
+    if (!harden()) warn_of_swap();
+    auto commands = std::make_unique<CommandHelper>(*policy, account);
     auto authority = tls::Authority::load_or_create(state_of(options));
     if (options.trust_directory)
         container::write_trust_directory(*options.trust_directory, authority.certificate_pem());
@@ -101,7 +106,7 @@ Prepared prepare(const GatewayOptions& options) {
     auto admin = open_admin_socket(options.admin, options.user ? account.uid : ::geteuid());
     container::give_up_privileges(account);
     require_readable_policy(options.policy_file);
-    return {std::move(policy), std::move(authority), std::move(proxy), std::move(log),
+    return {std::move(policy), std::move(commands), std::move(authority), std::move(proxy), std::move(log),
             std::move(admin), std::move(report), std::move(shared), std::move(published)};
 }
 
@@ -125,8 +130,11 @@ void gateway(const GatewayOptions& options) {
     auto prepared = prepare(options);
     const Report& report = prepared.report;
     report.announce();
-    harden();
-    session::LiveRules rules({prepared.policy, std::make_shared<secrets::Store>(prepared.policy)});
+    const secrets::RunCommand run_command = [&commands = *prepared.commands](const auto& command, auto time_limit) {
+        return commands.run(command, time_limit);
+    };
+    session::LiveRules rules({prepared.policy, std::make_shared<secrets::Store>(prepared.policy, run_command)});
+    const auto confinement = container::lock_down();
     ::signal(SIGPIPE, SIG_IGN);
     asio::io_context io(1);
     asio::signal_set signals(io, SIGTERM, SIGINT);
@@ -135,13 +143,15 @@ void gateway(const GatewayOptions& options) {
     const auto make_proxy = [&](container::GatewaySockets sockets) {
         return std::make_unique<Proxy>(io, rules, prepared.authority, *audit, std::move(sockets), prepared.proxy);
     };
-    Reloader reloader(io, rules, *audit, {options.policy_file});
+    ReloadOptions reload{options.policy_file};
+    reload.run_command = run_command;
+    Reloader reloader(io, rules, *audit, std::move(reload));
     reloader.reload_on_hangup();
     if (options.doorway) {
         Publisher publisher(io, *options.doorway, *audit, prepared.policy->publications(), std::move(prepared.published));
         DoorwayLink link(io, *options.doorway, make_proxy, [&publisher] { publisher.end_all("the doorway has gone"); });
         const Admin admin(io, std::move(prepared.admin), reloader, *audit, [&] {
-            return Serving{"sealed", link.sessions() + publisher.connections(), link.problem()};
+            return Serving{"sealed", link.sessions() + publisher.connections(), link.problem(), confinement.files};
         });
         link.start();
         io.run();
@@ -151,7 +161,8 @@ void gateway(const GatewayOptions& options) {
         finish(report, audit);
     }
     const auto proxy = make_proxy(std::move(prepared.shared));
-    const Admin admin(io, std::move(prepared.admin), reloader, *audit, [&] { return Serving{"shared", proxy->sessions()}; });
+    const Admin admin(io, std::move(prepared.admin), reloader, *audit,
+                      [&] { return Serving{"shared", proxy->sessions(), {}, confinement.files}; });
     fmt::print(stderr, "sallyport: serving the network namespace that we share\n");
     io.run();
     proxy->stop(kEnded);

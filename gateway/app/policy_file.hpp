@@ -12,7 +12,7 @@ namespace sallyport::app {
 /// In audit mode the default file may be missing: the policy is empty then.
 std::shared_ptr<const policy::Policy> load_policy_file(const std::string& path,
                                                        policy::Mode mode = policy::Mode::enforce);
-/// The same for a file called `name` that is to be read from `path`.
-std::shared_ptr<const policy::Policy> load_policy_file(const std::string& name, const std::string& path, policy::Mode mode);
+/// The same for a file called `name` that is open already; whether we could open it now does not matter.
+std::shared_ptr<const policy::Policy> load_policy_file(const std::string& name, int file, policy::Mode mode);
 
 }  // namespace sallyport::app

@@ -25,7 +25,8 @@ Proxy::Proxy(boost::asio::io_context& io, session::LiveRules& rules, const tls::
       watchdog_(io.get_executor()),
       resolver_(io.get_executor(), options.name_servers),
       dialler_(resolver_, rules.current()->policy->mode() == policy::Mode::audit, options.outer_proxy),
-      gateway_{rules, server_tls_, leaves_, *addresses_, dialler_, pool_, watchdog_, audit, options.limits} {
+      gateway_{rules, server_tls_, leaves_, *addresses_, dialler_, pool_, watchdog_, audit, options.limits},
+      sessions_{0, options.most_sessions} {
     listen(io, std::move(sockets.tcp4), session::serve_redirected);
     listen(io, std::move(sockets.tcp6), session::serve_redirected);
     listen(io, std::move(sockets.proxy4), session::serve_proxied);

@@ -19,6 +19,7 @@ struct ProxyOptions {
     std::string trusted_pem;    ///< authorities that origins are verified against; empty: the system's
     std::string name_servers;   ///< as net::Resolver takes them; empty: the system's
     std::optional<net::OuterProxy> outer_proxy = {};
+    std::size_t most_sessions = session::Sessions::most_of(net::most_descriptors());
 };
 
 /// Serves under whatever the rules are at the moment; several may share them. Runs on the io_context's one thread. What
@@ -30,7 +31,7 @@ public:
 
     /// No new connections; those that run are ended, and record their end while the io_context runs on.
     void stop(const char* why = "the command has ended");
-    std::size_t sessions() const { return sessions_; }
+    std::size_t sessions() const { return sessions_.open; }
     /// Sessions, requests and connections to origins that have not ended yet.
     std::size_t under_way() const { return watchdog_.sessions(); }
 
@@ -48,7 +49,7 @@ private:
     net::Dialler dialler_;
     http::OriginPool pool_{dialler_, client_tls_, watchdog_};
     session::Gateway gateway_;
-    std::size_t sessions_ = 0;
+    session::Sessions sessions_;
     std::list<session::Listener> listeners_;
     std::unique_ptr<dns::Server> dns_;
     std::unique_ptr<PacketAudit> packets_;

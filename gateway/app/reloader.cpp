@@ -1,9 +1,12 @@
 #include "gateway/app/reloader.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
@@ -31,7 +34,7 @@ public:
 
     Worker(const ReloadOptions& options, const session::Rules& rules, Post post)
         : options_(options),
-          path_(options.read_from.empty() ? options.policy_file : options.read_from),
+          path_(options.read_from < 0 ? options.policy_file : "/proc/self/fd/" + std::to_string(options.read_from)),
           mode_(rules.policy->mode()),
           post_(std::move(post)),
           secrets_(rules.secrets) {
@@ -96,9 +99,11 @@ private:
             // Looked at before it is read: what changes meanwhile is seen at the next look.
             const auto mark = seen_[path_] = mark_of(path_);
             check_identity(mark);
-            const auto policy = load_policy_file(options_.policy_file, path_, mode_);
+            const auto policy = options_.read_from < 0
+                                    ? load_policy_file(options_.policy_file, mode_)
+                                    : load_policy_file(options_.policy_file, options_.read_from, mode_);
             watch(mark, *policy);
-            loaded.rules = {policy, std::make_shared<const secrets::Store>(policy, *secrets_, reread)};
+            loaded.rules = {policy, std::make_shared<const secrets::Store>(policy, *secrets_, reread, options_.run_command)};
             secrets_ = loaded.rules.secrets;
         } catch (const StartupError& mistakes) {
             loaded.mistakes = mistakes.what();
@@ -110,9 +115,16 @@ private:
     void check_identity(const std::optional<FileMark>& mark) {
         if (path_ == options_.policy_file) return;
         const auto named = seen_[options_.policy_file] = mark_of(options_.policy_file);
-        if (!mark || !named || mark->device != named->device || mark->inode != named->inode)
+        if (!mark || (named ? mark->device != named->device || mark->inode != named->inode : !is_out_of_sight()))
             throw StartupError(options_.policy_file +
                                " is another file now, which the command can write: save it in place, or start again");
+    }
+
+    /// The user that we serve as may not get into its folder: then only its removal shows, by the links that are left.
+    bool is_out_of_sight() const {
+        struct stat open {};
+        return ::access(options_.policy_file.c_str(), F_OK) != 0 && errno == EACCES &&
+               ::fstat(options_.read_from, &open) == 0 && open.st_nlink > 0;
     }
 
     void watch(std::optional<FileMark> policy_file, const policy::Policy& policy) {

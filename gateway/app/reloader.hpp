@@ -23,16 +23,18 @@
 #include <vector>
 
 #include "gateway/audit/audit.hpp"
+#include "gateway/secrets/run_command.hpp"
 #include "gateway/session/live_rules.hpp"
 
 namespace sallyport::app {
 
 struct ReloadOptions {
     std::string policy_file;   ///< as it is named in messages, and where secrets' relative paths begin
-    /// Where to read it instead; empty: there. When `policy_file` then leads to another file, that is a mistake.
-    std::string read_from = {};
+    /// A descriptor to read it from instead, or -1. When `policy_file` then leads to another file, that is a mistake.
+    int read_from = -1;
     /// Secrets keep the values that they have; a policy that needs another source is a mistake.
     bool secrets_stay = false;
+    secrets::RunCommand run_command = secrets::run_command;   ///< by its thread
     bool quiet = false;   ///< nothing on standard error of what was taken over; mistakes are always said
 };
 

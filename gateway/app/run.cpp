@@ -11,10 +11,15 @@
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "container/files.hpp"
 #include "container/guarded_command.hpp"
+#include "container/isolation.hpp"
+#include "container/lockdown.hpp"
+#include "container/trust_directory.hpp"
 #include "container/trust_layout.hpp"
 #include "gateway/app/harden.hpp"
 #include "gateway/app/outer_proxy.hpp"
@@ -78,13 +83,14 @@ container::GuardedSpec guarded_spec(const RunOptions& options, const policy::Pol
 void withhold_variables(container::GuardedCommand& command, const secrets::Store& store, bool quiet) {
     for (const auto& withheld : secrets::to_withhold(own_environment(), store.all())) {
         command.withhold(withheld.variable);
+        if (char* value = std::getenv(withheld.variable.c_str())) ::explicit_bzero(value, std::strlen(value));
         if (!quiet) fmt::print(stderr, "sallyport: withheld from the command: {} ({})\n", withheld.variable, withheld.why);
     }
 }
 
-/// The policy's changes are read from the file that was there at the start, by its descriptor: COMMAND cannot write to
-/// that one, since it is covered, but can to one that an editor puts in its place. Open it after the sandbox's first
-/// process was made, which must not have a copy.
+/// The policy's changes are read from the file that was there at the start, by its descriptor, whoever we are by then.
+/// COMMAND cannot write to that one, since it is covered, but can to one that an editor puts in its place. Open it after
+/// the sandbox's first process was made, which must not have a copy.
 UniqueFd open_policy(const std::string& file, policy::Mode mode) {
     UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd && !(mode == policy::Mode::audit && errno == ENOENT)) throw system_error(file, errno);
@@ -118,23 +124,31 @@ void run(const RunOptions& options) {
     // The sandbox's first process is a copy of this one: it starts before there is any secret to copy.
     const auto ca_pem = tls::Authority::load_or_create(state).certificate_pem();
     auto command = container::GuardedCommand::start(guarded_spec(options, *policy, state, ca_pem));
-    harden();
+    if (!harden() && !options.report.quiet) warn_of_swap();
     const Report report(options.report, options.mode);  // not earlier: the first process must not have a copy
     report.announce();
     ProxyOptions proxy_options;
     proxy_options.outer_proxy = outer_proxy(options.outer_proxy);
+    const auto account = container::serving_account();
+    if (account.is_other_user() && std::getenv("SSL_CERT_FILE"))
+        proxy_options.trusted_pem = container::system_bundle();  // while we may surely read it
     const auto authority = tls::Authority::load_or_create(state);
     session::LiveRules rules({policy, std::make_shared<secrets::Store>(policy)});
     withhold_variables(command, *rules.current()->secrets, options.report.quiet);
-    std::optional<audit::Audit> audit(options.audit_file);
+    auto log = options.audit_file ? audit::open_log(*options.audit_file) : UniqueFd();
+    const auto policy_fd = open_policy(options.policy_file, options.mode);
+    // All that takes a privilege is open or read. No thread runs yet.
+    container::give_up_privileges(account);
+    container::lock_down();
+    std::optional<audit::Audit> audit(std::in_place, options.audit_file.value_or(""), std::move(log));
     boost::asio::io_context io(1);
     proxy_options.name_servers = fmt::format("{}", fmt::join(options.name_servers, ","));
     Proxy proxy(io, rules, authority, *audit, command.take_sockets(), proxy_options);
-    const auto policy_fd = open_policy(options.policy_file, options.mode);
     std::optional<Reloader> reloader;
     if (policy_fd) {
-        const auto read_from = "/proc/self/fd/" + std::to_string(policy_fd.get());
-        reloader.emplace(io, rules, *audit, ReloadOptions{options.policy_file, read_from, true, options.report.quiet});
+        ReloadOptions reload{options.policy_file, policy_fd.get(), true};
+        reload.quiet = options.report.quiet;
+        reloader.emplace(io, rules, *audit, std::move(reload));
     }
     serve(io, proxy, command);
     const int status = command.finish();

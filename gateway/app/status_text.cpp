@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "container/files.hpp"
+#include "container/process_status.hpp"
+
 namespace sallyport::app {
 namespace {
 
@@ -29,6 +32,9 @@ std::string status_text(const Serving& serving, const Reloader& reloader, const 
     out += fmt::format("requests: {} allowed, {} refused; {} names not resolved; {} packets rejected; {} alarms\n",
                        totals.allowed, totals.refused, totals.names, totals.packets, totals.alarms);
     out += fmt::format("audit:    {}\n", audit.healthy() ? "good" : "CANNOT BE WRITTEN: nothing is served");
+    out += fmt::format("gateway:  {}, {}\n",
+                       to_string(container::parse_process_status(container::read_file("/proc/self/status").value_or(""))),
+                       serving.files_locked ? "files read-only" : "files as that user may (no Landlock in this kernel)");
     return out;
 }
 

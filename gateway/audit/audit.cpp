@@ -1,5 +1,5 @@
 // One writer thread takes the whole queue at a time, so that a burst costs few system calls. Producers touch only
-// the mutex; the file and its name are the writer's alone once it runs.
+// the mutex; the file, its name and what could not be written are the writer's alone once it runs.
 #include "gateway/audit/audit.hpp"
 
 #include <fcntl.h>
@@ -14,14 +14,24 @@
 namespace sallyport::audit {
 namespace {
 
-/// 0 or errno.
-int write_all(int fd, std::string_view bytes) {
-    while (!bytes.empty()) {
-        const auto written = ::write(fd, bytes.data(), bytes.size());
-        if (written < 0 && errno != EINTR) return errno;
-        if (written > 0) bytes.remove_prefix(static_cast<std::size_t>(written));
+/// Takes what was written from `bytes`. 0 or errno.
+int write_all(int fd, std::string& bytes) {
+    std::size_t done = 0;
+    int error = 0;
+    while (error == 0 && done < bytes.size()) {
+        const auto written = ::write(fd, bytes.data() + done, bytes.size() - done);
+        if (written > 0) done += static_cast<std::size_t>(written);
+        if (written < 0 && errno != EINTR) error = errno;
     }
-    return 0;
+    bytes.erase(0, done);
+    return error;
+}
+
+bool was_allowed(const Event& event) {
+    const auto* request = std::get_if<RequestEvent>(&event);
+    const auto* connection = std::get_if<ConnectionEvent>(&event);
+    return (request && request->decision == Decision::allow) || (connection && connection->decision == Decision::allow) ||
+           std::holds_alternative<PolicyEvent>(event);
 }
 
 /// A new thread inherits the mask: signals stay with the program's own threads, and SIGPIPE becomes EPIPE.
@@ -72,7 +82,11 @@ void Audit::record(Event event) {
     summary_.add(event);
     ledger_.add(event);
     if (!file_) return;
-    room_.wait(lock, [this] { return waiting_.size() < kMaxWaiting; });
+    room_.wait(lock, [this] { return waiting_.size() < kMaxWaiting || !healthy_; });
+    if (!healthy_ && (waiting_.size() >= kMaxWaiting || !was_allowed(event))) {   // nobody waits for room on a disk
+        ++left_out_;
+        return;
+    }
     waiting_.push_back(std::move(event));
     lock.unlock();
     work_.notify_one();
@@ -98,25 +112,36 @@ void Audit::write_events() {
     while (true) {
         {
             std::unique_lock lock(mutex_);
-            work_.wait(lock, [this] { return !waiting_.empty() || ending_; });
-            if (waiting_.empty()) return;
-            batch.swap(waiting_);
+            const auto something = [this] { return ending_ || (unwritten_.empty() && !waiting_.empty()); };
+            if (unwritten_.empty())
+                work_.wait(lock, something);
+            else
+                work_.wait_for(lock, kTryAgain, something);
+            if (unwritten_.empty()) batch.swap(waiting_);
+            if (ending_ && unwritten_.empty() && batch.empty()) return;
         }
         room_.notify_all();
-        write_batch(batch);
+        for (const auto& event : batch) unwritten_ += to_json(event);
         batch.clear();
+        write_unwritten();
+        const std::lock_guard lock(mutex_);
+        if (ending_ && !unwritten_.empty()) return;   // one last attempt was made
     }
 }
 
-void Audit::write_batch(const std::vector<Event>& batch) {
-    if (!healthy_) return;  // the queue is still emptied, so that nobody waits for a log that will not come
-    std::string lines;
-    for (const auto& event : batch) lines += to_json(event);
-    const int error = write_all(file_.get(), lines);
-    if (error == 0) return;
-    healthy_ = false;
-    std::fprintf(stderr, "sallyport: the audit log %s cannot be written: %s\n", file_name_.c_str(),
-                 std::strerror(error));
+void Audit::write_unwritten() {
+    const int error = write_all(file_.get(), unwritten_);
+    if ((error == 0) == healthy_) return;
+    const std::lock_guard lock(mutex_);
+    healthy_ = error == 0;
+    if (healthy_) {
+        std::fprintf(stderr, "sallyport: the audit log %s can be written again; not in it: %llu refusals meanwhile\n",
+                     file_name_.c_str(), static_cast<unsigned long long>(std::exchange(left_out_, 0)));
+    } else {
+        std::fprintf(stderr, "sallyport: the audit log %s cannot be written: %s; nothing is served until it can\n",
+                     file_name_.c_str(), std::strerror(error));
+        room_.notify_all();
+    }
 }
 
 }  // namespace sallyport::audit

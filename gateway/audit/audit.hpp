@@ -2,6 +2,7 @@
 // The audit log: every event goes to the summary, and to a file when one is named.
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -25,6 +26,8 @@ public:
     /// Events that may wait to be written. When the disk is slower than that, record() blocks: traffic has to wait
     /// for its log, since what is not in the log must not happen.
     static constexpr std::size_t kMaxWaiting = 1024;
+    /// Between two attempts to write to a log that could not be written.
+    static constexpr std::chrono::milliseconds kTryAgain{500};
 
     /// Appends to `file`, which is created with mode 0600. Throws StartupError when that cannot be done.
     explicit Audit(const std::optional<std::string>& file);
@@ -35,7 +38,8 @@ public:
     Audit& operator=(const Audit&) = delete;
 
     void record(Event event);
-    /// False, for good, from the first write on that failed; said once on stderr. The gateway then serves no more.
+    /// False from a write on that failed until what is waiting could be written; both are said on stderr. The gateway
+    /// serves nothing meanwhile; what was allowed before still gets its line, refusals are only counted.
     bool healthy() const { return healthy_; }
     /// See Summary::render.
     std::string summary() const;
@@ -44,7 +48,7 @@ public:
 
 private:
     void write_events();
-    void write_batch(const std::vector<Event>& batch);
+    void write_unwritten();
 
     std::string file_name_;
     UniqueFd file_;
@@ -54,9 +58,11 @@ private:
     std::condition_variable work_;  ///< something waits to be written, or the end has come
     std::condition_variable room_;  ///< the queue was taken
     std::vector<Event> waiting_;
+    std::uint64_t left_out_ = 0;   ///< refusals, and what the queue had no room for, while nothing could be written
     bool ending_ = false;
     Summary summary_;
     Ledger ledger_;
+    std::string unwritten_;   ///< of the writer: the rest of what the disk had no room for
     std::thread writer_;  ///< last: starts when all else is there
 };
 

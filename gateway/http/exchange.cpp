@@ -57,9 +57,10 @@ Task<void> Exchange::upload() {
             co_return pieces.error();
         }
         const bool done = upload_done_ || client_.body_done();
-        static const wire::Fields kNone;
-        const wire::Fields* const trailers = !done ? nullptr : upload_done_ ? &kNone : &client_.trailers();
-        const auto sent = co_await origin_.write(*pieces, trailers);
+        wire::Fields trailers;
+        if (done && !upload_done_) trailers = wire::without_repeated(client_.trailers(), head_.fields);
+        const wire::Fields* const end = done ? &trailers : nullptr;
+        const auto sent = co_await origin_.write(*pieces, end);
         if (!sent && upload_done_) co_return sent;
         // An origin that stops reading a body says why in its response; the download decides.
         if (!sent) break;

@@ -32,13 +32,13 @@ private:
 }  // namespace
 
 Http2Connection::Http2Connection(Http2Session::Role role)
-    : session_(role, role == Http2Session::Role::server ? kTowardsClients : kTowardsOrigins) {}
+    : session_(role, role == Http2Session::Role::server ? kTowardsClients : kTowardsOrigins),
+      with_client_(role == Http2Session::Role::server) {}
 
-boost::asio::awaitable<void> Http2Connection::run(net::Stream& stream, std::chrono::seconds idle, std::chrono::seconds head) {
+boost::asio::awaitable<void> Http2Connection::run(net::Stream& stream, Http2Times times) {
     using namespace boost::asio::experimental::awaitable_operators;
-    idle_ = idle;
-    head_ = head;
-    stream.lifeline().expect_within(idle_, "idle between requests");
+    times_ = times;
+    look_after_phase(stream.lifeline());
     auto [read, written] = co_await (read_all(stream) && write_all(stream));
     ended_ = true;
     if (!read && read.error().kind == ErrorKind::timed_out) {
@@ -61,11 +61,15 @@ void Http2Connection::flush() {
 
 void Http2Connection::look_after_phase(net::Lifeline& lifeline) {
     auto phase = session_.streams() == 0 ? Phase::idle : Phase::busy;
+    if (writing_) phase = Phase::unread;
     if (session_.head_under_way()) phase = Phase::head;
     if (phase == std::exchange(phase_, phase)) return;
+    const auto owed = with_client_ ? &net::Lifeline::expect_of_client : &net::Lifeline::expect_within;
     switch (phase) {
-        case Phase::idle: return lifeline.expect_within(idle_, "idle between requests");
-        case Phase::head: return lifeline.expect_within(head_, "the head of a message");
+        case Phase::none: return;
+        case Phase::idle: return (lifeline.*owed)(times_.idle, "idle between requests");
+        case Phase::head: return (lifeline.*owed)(times_.head, "the head of a message");
+        case Phase::unread: return lifeline.expect_within(times_.unread, "the peer reads nothing");
         case Phase::busy: return lifeline.expect_within(kBusy, "no byte in either direction");
     }
 }
@@ -105,8 +109,9 @@ Task<void> Http2Connection::write_all(net::Stream& stream) {
             if (!output || output->empty()) break;
             block += *output;
         }
+        writing_ = !block.empty();
         look_after_phase(stream.lifeline());
-        if (!block.empty()) {
+        if (writing_) {
             const auto sent = co_await stream.write(block);
             if (!sent) result = sent;
             block.clear();

@@ -9,6 +9,12 @@
 
 namespace sallyport::http {
 
+struct Http2Times {
+    std::chrono::seconds idle;     ///< without a stream
+    std::chrono::seconds head;     ///< from the first to the last byte of a header block
+    std::chrono::seconds unread;   ///< for the peer to take a byte of what we have to say
+};
+
 class Http2Connection {
 public:
     using StreamPtr = Http2Session::StreamPtr;
@@ -25,9 +31,8 @@ public:
     Http2Connection& operator=(const Http2Connection&) = delete;
 
     /// Reads and writes until the connection has ended; its streams have then. `stream` must live until it returns, the
-    /// frames of the coroutine must not outlive this object. Its lifeline's phase is set here: `idle` without a stream,
-    /// `head` from the first to the last byte of a header block.
-    boost::asio::awaitable<void> run(net::Stream& stream, std::chrono::seconds idle, std::chrono::seconds head);
+    /// frames of the coroutine must not outlive this object. Its lifeline's phase is set here.
+    boost::asio::awaitable<void> run(net::Stream& stream, Http2Times times);
 
     /// As a server: the next stream that a request came on. Null: the connection has ended, or is to end as it was idle.
     boost::asio::awaitable<StreamPtr> next_request(net::Lifeline&, const boost::asio::any_io_executor&);
@@ -43,11 +48,12 @@ private:
     void look_after_phase(net::Lifeline&);
 
     Http2Session session_;
-    enum class Phase { idle, head, busy };
+    enum class Phase { none, idle, head, unread, busy };
 
-    std::chrono::seconds idle_{};
-    std::chrono::seconds head_{};
-    Phase phase_ = Phase::idle;
+    const bool with_client_;
+    Http2Times times_{};
+    Phase phase_ = Phase::none;
+    bool writing_ = false;
     bool ended_ = false;
     net::LifelineTimer* writer_ = nullptr;     ///< to wake, while it runs
     net::LifelineTimer* acceptor_ = nullptr;

@@ -1,11 +1,13 @@
 #include "gateway/http/http2_session.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <utility>
 #include <vector>
 
+#include "gateway/base/wiped_memory.hpp"
 #include "gateway/wire/http1_parser.hpp"
 
 namespace sallyport::http {
@@ -42,6 +44,15 @@ std::size_t unread(const Http2Stream& stream) {
 void append(Http2Stream& stream, std::string_view bytes) {
     if (stream.in.empty() || stream.in.back().size() + bytes.size() > kBlock) stream.in.emplace_back();
     stream.in.back().append(bytes);
+}
+
+void* zeroed(std::size_t count, std::size_t size, void*) { return std::calloc(count, size); }
+
+/// It copies the fields of a head, secrets among them.
+nghttp2_mem wiped_heap() {
+    return {nullptr, [](std::size_t size, void*) { return std::malloc(size); },
+            [](void* block, void*) { wipe_and_free(block); }, zeroed,
+            [](void* block, std::size_t size, void*) { return wiping_realloc(block, size); }};
 }
 
 struct OptionFree {
@@ -138,6 +149,7 @@ struct Http2Session::Callbacks {
             if (stream->untouched) stream->reset_code = code;
         }
         stream->closed = true;
+        std::erase(me.requests_, stream);   // that nobody has begun to serve
         notify(*stream);
         return 0;
     }
@@ -185,8 +197,9 @@ Http2Session::Http2Session(Role role, const Http2Limits& limits) : role_(role) {
     nghttp2_option_set_max_send_header_block_length(option.get(), kMaxSentHead);
     const auto callbacks = Callbacks::all();
     nghttp2_session* made = nullptr;
-    const auto make = role == Role::server ? nghttp2_session_server_new2 : nghttp2_session_client_new2;
-    if (make(&made, callbacks.get(), this, option.get()) != 0) throw std::bad_alloc();
+    const auto make = role == Role::server ? nghttp2_session_server_new3 : nghttp2_session_client_new3;
+    auto heap = wiped_heap();  // copied
+    if (make(&made, callbacks.get(), this, option.get(), &heap) != 0) throw std::bad_alloc();
     session_.reset(made);
 
     std::vector<nghttp2_settings_entry> settings{

@@ -195,8 +195,9 @@ OriginPool::Http2Ptr OriginPool::start_http2(const std::string& key, std::unique
     auto origin = std::make_shared<Http2Origin>(watchdog_, std::move(made));
     const auto executor = origin->transport->stream.socket().get_executor();
     const auto entry = http2_.emplace(key, origin);
+    static constexpr Http2Times kTimes{kIdleTime, kIdleTime, kUnreadTime};
     auto run = [](OriginPool& pool, Http2Ptr it, decltype(entry) place) -> boost::asio::awaitable<void> {
-        co_await it->connection.run(it->transport->stream, kIdleTime, kIdleTime);
+        co_await it->connection.run(it->transport->stream, kTimes);
         pool.http2_.erase(place);
     };
     boost::asio::co_spawn(executor, run(*this, origin, entry), boost::asio::detached);

@@ -37,6 +37,7 @@ class OriginPool {
 public:
     static constexpr std::size_t kMaxIdle = 256;   ///< of connections that carry one request at a time
     static constexpr std::chrono::seconds kIdleTime{30};
+    static constexpr std::chrono::seconds kUnreadTime{300};   ///< for an origin of HTTP/2 to take a byte
 
     OriginPool(net::Dialler&, const tls::ClientContext&, net::Watchdog&);
     ~OriginPool();

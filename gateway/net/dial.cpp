@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gateway/base/unique_fd.hpp"
+#include "gateway/net/descriptors.hpp"
 #include "gateway/net/lifeline_timer.hpp"
 
 namespace sallyport::net {
@@ -59,6 +60,7 @@ private:
 
 /// By hand, since Asio does not make sockets close-on-exec.
 UniqueFd open_socket(bool v4) {
+    if (!descriptors_left()) return {};
     return UniqueFd(::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
 }
 

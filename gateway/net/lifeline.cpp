@@ -11,7 +11,13 @@ Lifeline::~Lifeline() = default;
 void Lifeline::expect_within(Clock::duration time, const char* phase) {
     allowed_ = time;
     phase_ = phase;
+    client_owes_since_.reset();
     progress();
+}
+
+void Lifeline::expect_of_client(Clock::duration time, const char* phase) {
+    expect_within(time, phase);
+    client_owes_since_ = Clock::now();
 }
 
 void Lifeline::progress() { deadline_ = Clock::now() + allowed_; }
@@ -46,6 +52,16 @@ void Watchdog::arm() {
         for (Lifeline& lifeline : lifelines_) lifeline.check(now);
         arm();
     });
+}
+
+bool Watchdog::end_longest_waiting(const Error& reason) {
+    Lifeline* longest = nullptr;
+    for (Lifeline& lifeline : lifelines_)
+        if (lifeline.client_owes_since_ && !lifeline.ended() &&
+            (!longest || *lifeline.client_owes_since_ < *longest->client_owes_since_))
+            longest = &lifeline;
+    if (longest) longest->end(reason);
+    return longest != nullptr;
 }
 
 void Watchdog::end_all(const Error& reason) {

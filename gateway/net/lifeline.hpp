@@ -43,6 +43,8 @@ public:
 
     /// Progress is due within `time` from now; replaces what was set before. `phase` names it in the error.
     void expect_within(Clock::duration time, const char* phase);
+    /// The same, where it is the client who owes it and nothing is lost with the connection: see end_longest_waiting().
+    void expect_of_client(Clock::duration time, const char* phase);
     /// The same time again from now: progress was made.
     void progress();
     /// While set, the session ends when the client's connection is gone, even if nobody is reading from it.
@@ -65,6 +67,7 @@ private:
     Cancellable* watched_client_ = nullptr;
     Clock::time_point deadline_ = Clock::time_point::max();
     Clock::duration allowed_{};
+    std::optional<Clock::time_point> client_owes_since_;
     const char* phase_ = "";
     std::optional<Error> reason_;
 };
@@ -78,6 +81,9 @@ public:
     Watchdog(const Watchdog&) = delete;
     Watchdog& operator=(const Watchdog&) = delete;
 
+    /// Makes room where there is none: ends the lifeline whose client has owed us something (a hello, a head, the next
+    /// request) for the longest. False: all that is there is at work.
+    bool end_longest_waiting(const Error& reason);
     /// Ends every session; used to shut down.
     void end_all(const Error& reason);
     void stop();

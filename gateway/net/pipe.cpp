@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "gateway/net/descriptors.hpp"
 #include "gateway/net/io_error.hpp"
 
 namespace sallyport::net {
@@ -18,7 +19,7 @@ ssize_t move(int from, int to, std::size_t most) {
 
 std::optional<Pipe> Pipe::make() {
     int ends[2];
-    if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return std::nullopt;
+    if (!descriptors_left() || ::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return std::nullopt;
     return Pipe(UniqueFd(ends[0]), UniqueFd(ends[1]));
 }
 

@@ -1,10 +1,12 @@
 #include "gateway/secrets/read_source.hpp"
 
+#include <openssl/crypto.h>
+
 #include <cstdlib>
+#include <cstring>
 
 #include "gateway/base/startup_error.hpp"
 #include "gateway/secrets/read_file.hpp"
-#include "gateway/secrets/run_command.hpp"
 
 namespace sallyport::secrets {
 namespace {
@@ -17,10 +19,12 @@ StartupError failure(const policy::SecretRule& rule, const std::string& what) {
 }
 
 std::string from_environment(const policy::SecretRule& rule, const std::string& variable) {
-    const char* value = std::getenv(variable.c_str());
+    char* value = std::getenv(variable.c_str());
     if (value == nullptr)
         throw failure(rule, "the environment variable " + variable + " is not set; export it before the start");
-    return value;
+    std::string text = value;
+    OPENSSL_cleanse(value, text.size());  // in place, where /proc/PID/environ shows it and what we start would inherit it
+    return text;
 }
 
 std::string from_file(const policy::SecretRule& rule, const std::string& name) {
@@ -29,23 +33,24 @@ std::string from_file(const policy::SecretRule& rule, const std::string& name) {
     return std::move(*content);
 }
 
-std::string from_command(const policy::SecretRule& rule, const std::vector<std::string>& command) {
-    auto output = run_command(command, kCommandLimit);
+std::string from_command(const policy::SecretRule& rule, const std::vector<std::string>& command,
+                         const RunCommand& run) {
+    auto output = run(command, kCommandLimit);
     if (!output) throw failure(rule, "the command " + command.front() + " " + output.error().detail);
     return std::move(*output);
 }
 
-std::string raw_value(const policy::SecretRule& rule) {
+std::string raw_value(const policy::SecretRule& rule, const RunCommand& run) {
     if (rule.value.env) return from_environment(rule, *rule.value.env);
     if (rule.value.file) return from_file(rule, *rule.value.file);
-    if (rule.value.command && !rule.value.command->empty()) return from_command(rule, *rule.value.command);
+    if (rule.value.command && !rule.value.command->empty()) return from_command(rule, *rule.value.command, run);
     throw failure(rule, "its value has no source; give env, file or command");
 }
 
 }  // namespace
 
-SecretValue read_source(const policy::SecretRule& rule) {
-    std::string text = raw_value(rule);
+SecretValue read_source(const policy::SecretRule& rule, const RunCommand& run) {
+    std::string text = raw_value(rule, run);
     const CleanseAtExit cleanse(text);
     std::size_t size = text.size();
     if (size > kMaxSecretBytes) throw failure(rule, "its value is longer than 64 KiB");

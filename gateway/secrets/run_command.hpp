@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,5 +17,8 @@ inline constexpr std::size_t kMaxSecretBytes = 64 * 1024;
 /// group of its own with no input; its stderr is ours. After `time_limit`, or 64 KiB, the whole group is killed.
 /// Errors read on from the command's name: "exited with status 1". Needs SIGCHLD not to be ignored.
 Result<std::string> run_command(const std::vector<std::string>& command, std::chrono::milliseconds time_limit);
+
+/// The same, by whoever may start programs.
+using RunCommand = std::function<Result<std::string>(const std::vector<std::string>&, std::chrono::milliseconds)>;
 
 }  // namespace sallyport::secrets

@@ -1,18 +1,22 @@
 #include "gateway/secrets/secret_value.hpp"
 
 #include <openssl/crypto.h>
+
 #include <algorithm>
+
+#include "gateway/base/startup_error.hpp"
 
 namespace sallyport::secrets {
 
-SecretValue::SecretValue(std::span<char> bytes) : bytes_(new char[bytes.size()], Cleanse{bytes.size()}) {
+SecretValue::SecretValue(std::span<char> bytes)
+    : bytes_(static_cast<char*>(OPENSSL_secure_malloc(bytes.size())), Cleanse{bytes.size()}) {
+    if (!bytes_) throw StartupError("the secrets, old and new ones together, do not fit into the memory that is locked");
     std::copy(bytes.begin(), bytes.end(), bytes_.get());
     OPENSSL_cleanse(bytes.data(), bytes.size());
 }
 
 void SecretValue::Cleanse::operator()(char* bytes) const {
-    OPENSSL_cleanse(bytes, size);
-    delete[] bytes;
+    OPENSSL_secure_clear_free(bytes, size);
 }
 
 CleanseAtExit::~CleanseAtExit() {

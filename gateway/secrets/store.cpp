@@ -8,23 +8,23 @@
 
 namespace sallyport::secrets {
 
-Store::Store(std::shared_ptr<const policy::Policy> policy) : policy_(std::move(policy)) {
-    for (const auto& rule : policy_->secrets()) values_.push_back(std::make_shared<const SecretValue>(read_source(rule)));
+Store::Store(std::shared_ptr<const policy::Policy> policy, const RunCommand& run) : policy_(std::move(policy)) {
+    read_values(run, [](const policy::SecretRule&) { return Value(); });
     for (const auto& rule : policy_->origins()) add_origin(rule, read_origin_files(rule));
 }
 
-Store::Store(std::shared_ptr<const policy::Policy> policy, const Store& before, Reread reread)
+Store::Store(std::shared_ptr<const policy::Policy> policy, const Store& before, Reread reread, const RunCommand& run)
     : policy_(std::move(policy)) {
-    for (const auto& rule : policy_->secrets()) {
-        const bool keep = reread == Reread::nothing || (reread == Reread::all_but_commands && rule.value.command);
+    read_values(run, [&](const policy::SecretRule& rule) {
+        const bool keep = reread == Reread::nothing || rule.value.env ||
+                          (reread == Reread::all_but_commands && rule.value.command);
         auto value = keep ? before.value_from(rule.value) : nullptr;
         if (!value && reread == Reread::nothing)
             throw StartupError("secret \"" + rule.name + "\" (" + rule.where.to_string() +
                                "): its source was not there at the start, when it could be kept from the command; "
                                "start again to use it");
-        if (!value) value = std::make_shared<const SecretValue>(read_source(rule));
-        values_.push_back(std::move(value));
-    }
+        return value;
+    });
     for (const auto& rule : policy_->origins()) {
         auto files = reread == Reread::nothing ? before.files_from(rule) : nullptr;
         const bool has_files = rule.ca || rule.client_key;
@@ -41,10 +41,24 @@ void Store::add_origin(const policy::OriginRule& rule, std::shared_ptr<const tls
         std::move(files), rule.min_tls == policy::TlsVersion::v1_3, rule.where.to_string()));
 }
 
+/// `kept` knows a value that need not be read, or gives null. The environment comes first: it is wiped as it is read,
+/// so that no command inherits a value, and whoever has the same source shares it.
+void Store::read_values(const RunCommand& run, const std::function<Value(const policy::SecretRule&)>& kept) {
+    const auto& rules = policy_->secrets();
+    values_.resize(rules.size());
+    for (const bool from_environment : {true, false})
+        for (std::size_t i = 0; i < rules.size(); ++i) {
+            if (rules[i].value.env.has_value() != from_environment) continue;
+            auto value = from_environment ? value_from(rules[i].value) : nullptr;
+            if (!value) value = kept(rules[i]);
+            values_[i] = value ? std::move(value) : std::make_shared<const SecretValue>(read_source(rules[i], run));
+        }
+}
+
 /// Null when no secret had that source.
 Store::Value Store::value_from(const policy::SecretSource& source) const {
     for (std::size_t i = 0; i < values_.size(); ++i)
-        if (policy_->secrets()[i].value == source) return values_[i];
+        if (values_[i] && policy_->secrets()[i].value == source) return values_[i];
     return nullptr;
 }
 

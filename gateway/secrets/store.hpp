@@ -1,12 +1,14 @@
 #pragma once
 // The secrets of one policy, with their values; and what its [[origin]] tables name files for, keys among it.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "gateway/policy/policy.hpp"
+#include "gateway/secrets/run_command.hpp"
 #include "gateway/secrets/secret_value.hpp"
 #include "gateway/tls/origin_options.hpp"
 
@@ -35,9 +37,9 @@ class Store {
 public:
     /// Reads every value: environment, files, commands (each at most 10 s). Throws StartupError, which names the
     /// secret, its line and the remedy, for one that is missing, empty, or cannot stand in a header field; likewise
-    /// for a file of an [[origin]].
-    explicit Store(std::shared_ptr<const policy::Policy>);
-    Store(std::shared_ptr<const policy::Policy>, const Store& before, Reread);
+    /// for a file of an [[origin]]. A variable's value is overwritten in our environment, and only kept from then on.
+    explicit Store(std::shared_ptr<const policy::Policy>, const RunCommand& run = run_command);
+    Store(std::shared_ptr<const policy::Policy>, const Store& before, Reread, const RunCommand& run = run_command);
 
     /// `host` is canonical.
     HostSecrets for_host(std::string_view host) const;
@@ -48,6 +50,7 @@ public:
 
 private:
     using Value = std::shared_ptr<const SecretValue>;
+    void read_values(const RunCommand& run, const std::function<Value(const policy::SecretRule&)>& kept);
     Value value_from(const policy::SecretSource&) const;
     std::shared_ptr<const tls::OriginFiles> files_from(const policy::OriginRule&) const;
     void add_origin(const policy::OriginRule&, std::shared_ptr<const tls::OriginFiles>);

@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "gateway/policy/method.hpp"
 #include "gateway/secrets/base64.hpp"
 #include "gateway/secrets/inject.hpp"
 #include "gateway/session/authority.hpp"
@@ -18,6 +19,10 @@ using wire::RequestHead;
 constexpr std::string_view kWebSocket = "websocket";
 constexpr std::string_view kWebSocketKey = "Sec-WebSocket-Key";
 constexpr std::string_view kWebSocketProtocol = "Sec-WebSocket-Protocol";
+constexpr std::array<std::string_view, 2> kFraming{"Content-Length", "Transfer-Encoding"};
+constexpr std::array<std::string_view, 3> kMethodOverrides{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"};
+/// Of IIS and what imitates it: a proxy tells them the path that it was asked for.
+constexpr std::array<std::string_view, 2> kPathOverrides{"X-Original-URL", "X-Rewrite-URL"};
 constexpr const char* kPrivateNoMore = "its rule no longer says private = true";
 
 Way way_to(const Rules& rules, const Destination& destination, bool tls, const policy::Rule* rule) {
@@ -38,7 +43,7 @@ public:
         for (const auto step :
              {&Judgement::check_method, &Judgement::check_upgrade, &Judgement::drop_connection_fields,
               &Judgement::check_handshake, &Judgement::check_authority, &Judgement::check_target,
-              &Judgement::check_policy, &Judgement::put_in_secrets})
+              &Judgement::check_names, &Judgement::check_policy, &Judgement::put_in_secrets})
             if (auto refusal = (this->*step)()) return std::move(*refusal);
         return permit();
     }
@@ -121,16 +126,44 @@ private:
         return std::nullopt;
     }
 
+    /// Names of fields that some origins read as others than they are here.
+    Step check_names() {
+        const auto host = rules_.secrets->for_host(destination_.host);
+        for (const auto& [name, value, sensitive] : head_.fields) {
+            for (const auto path : kPathOverrides)
+                if (wire::same_to_cgi(name, path)) return refusal(400, name + " would name another path than the request does");
+            const auto poses_as = [&name = name](std::string_view known) {
+                return wire::same_to_cgi(name, known) && !wire::equal_ignoring_case(name, known);
+            };
+            const auto& bound = host.bound;
+            if (std::ranges::any_of(kFraming, poses_as) || std::ranges::any_of(kMethodOverrides, poses_as) ||
+                std::ranges::any_of(bound, [&](const auto& s) { return s.rule.header && poses_as(*s.rule.header); }))
+                return refusal(400, name + " is read as another field by some origins, which take \"_\" for \"-\"");
+        }
+        return std::nullopt;
+    }
+
+    /// Frameworks act on the method that a request is overridden with.
     Step check_policy() {
         if (auto refused = check_policy_for(head_.method)) return refused;
-        // Frameworks that honour these act on the method they name.
-        static constexpr std::array<std::string_view, 3> kOverrides{"X-HTTP-Method-Override", "X-HTTP-Method",
-                                                                    "X-Method-Override"};
         for (const auto& field : head_.fields)
-            for (const auto name : kOverrides)
+            for (const auto name : kMethodOverrides)
                 if (wire::equal_ignoring_case(field.name, name))
-                    if (auto refused = check_policy_for(field.value)) return refused;
+                    if (auto refused = check_override(field.value)) return refused;
+        if (head_.method != "POST") return std::nullopt;
+        for (const auto& [key, value] : policy::query_pairs(target_->query, true))
+            if (key == "_method")
+                if (auto refused = check_override(value)) return refused;
         return std::nullopt;
+    }
+
+    /// Of several methods some take the first, others the last.
+    Step check_override(std::string_view method) {
+        std::string upper(method);
+        for (char& c : upper)
+            if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+        if (!policy::is_method(upper)) return refusal(400, "the method to override the request's with is not one method");
+        return check_policy_for(method);
     }
 
     Step check_policy_for(std::string_view method) {

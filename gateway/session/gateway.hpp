@@ -28,6 +28,10 @@ struct TimeLimits {
 };
 
 struct Gateway {
+    /// Requests over HTTP/2 at a time, of all clients: each may make us hold a head and a window. Over HTTP/1.1 there is
+    /// one on a connection.
+    static constexpr std::size_t kMaxStreams = 8192;
+
     LiveRules& rules;
     const tls::ServerContext& server_tls;
     tls::LeafCache& leaves;
@@ -37,6 +41,7 @@ struct Gateway {
     net::Watchdog& watchdog;
     audit::Audit& audit;
     TimeLimits limits;
+    std::size_t streams = 0;   ///< being served
 };
 
 }  // namespace sallyport::session

@@ -19,10 +19,10 @@ awaitable<void> Http1Service::run() {
 
 awaitable<std::optional<wire::RequestHead>> Http1Service::next(std::chrono::seconds idle) {
     auto& lifeline = client_.lifeline();
-    lifeline.expect_within(idle, "idle between requests");
+    lifeline.expect_of_client(idle, "idle between requests");
     if (const auto begins = co_await reader_.wait_message(); !begins) co_return std::nullopt;
     request_began_ = net::Clock::now();
-    lifeline.expect_within(gateway_.limits.head, "the head of a request");
+    lifeline.expect_of_client(gateway_.limits.head, "the head of a request");
     auto head = co_await reader_.read_head();
     if (head) co_return std::move(*head);
     co_await refuse_unreadable(head.error());
@@ -31,6 +31,7 @@ awaitable<std::optional<wire::RequestHead>> Http1Service::next(std::chrono::seco
 
 awaitable<bool> Http1Service::serve(wire::RequestHead head) {
     any_request_ = true;
+    if (head.method == "CONNECT") head.keep_alive = false;   // what comes behind it was meant for a tunnel
     http::Http1ClientEnd client(client_, reader_, head);
     RequestService request(gateway_, source_, facts_, client, request_began_);
     const bool answered = co_await request.serve(std::move(head));

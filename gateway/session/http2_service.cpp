@@ -25,7 +25,8 @@ awaitable<void> Http2Service::run() {
     using namespace boost::asio::experimental::awaitable_operators;
     const auto self = shared_from_this();
     const boost::asio::any_io_executor executor = client_.socket().get_executor();
-    co_await (connection_.run(client_, gateway_.limits.keep_alive, gateway_.limits.head) && accept_all(executor));
+    const http::Http2Times times{gateway_.limits.keep_alive, gateway_.limits.head, gateway_.limits.exchange};
+    co_await (connection_.run(client_, times) && accept_all(executor));
     // Their lifelines have ended with the connection.
     while (requests_ > 0) co_await request_ended_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
     client_.resume();
@@ -34,12 +35,17 @@ awaitable<void> Http2Service::run() {
 
 awaitable<void> Http2Service::accept_all(const boost::asio::any_io_executor& executor) {
     for (;;) {
+        // Streams that were reset count until nothing is done for them any more.
+        while (requests_ >= http::Http2Connection::kTowardsClients.streams)
+            co_await request_ended_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
         auto stream = co_await connection_.next_request(client_.lifeline(), executor);
         if (!stream) co_return;
         ++requests_;
+        ++gateway_.streams;
         boost::asio::co_spawn(executor, serve(std::move(stream), executor),
                               [self = shared_from_this()](const std::exception_ptr& failed) {
                                   --self->requests_;
+                                  --self->gateway_.streams;
                                   self->request_ended_.cancel();
                                   if (failed) std::rethrow_exception(failed);
                               });
@@ -65,6 +71,11 @@ awaitable<void> Http2Service::serve(StreamPtr stream, boost::asio::any_io_execut
         co_return;
     }
     any_request_ = true;
+    if (gateway_.streams > Gateway::kMaxStreams) {
+        Refusal refusal{503, {facts_.name, facts_.port}, head->method, {}, "too many requests are under way", {}, {}, {}};
+        co_await request.refuse(std::move(refusal), *head);
+        co_return;
+    }
     co_await request.serve(std::move(*head));
 }
 

@@ -2,9 +2,11 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
@@ -17,6 +19,8 @@ namespace {
 namespace asio = boost::asio;
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 
+constexpr std::size_t kLeast = 64;   // where hardly a descriptor is to be had
+
 asio::ip::tcp protocol_of(int fd) {
     int domain = 0;
     socklen_t length = sizeof domain;
@@ -26,7 +30,12 @@ asio::ip::tcp protocol_of(int fd) {
 
 }  // namespace
 
-Listener::Listener(asio::io_context& io, Gateway& gateway, UniqueFd listening, std::size_t& sessions, Serve serve)
+std::size_t Sessions::most_of(std::size_t descriptors) {
+    if (descriptors < net::kReservedDescriptors) return kLeast;
+    return std::clamp((descriptors - net::kReservedDescriptors) / 3 * 2, kLeast, kMost);
+}
+
+Listener::Listener(asio::io_context& io, Gateway& gateway, UniqueFd listening, Sessions& sessions, Serve serve)
     : io_(io),
       gateway_(gateway),
       protocol_(protocol_of(listening.get())),
@@ -53,17 +62,27 @@ asio::awaitable<void> Listener::pause() {
 
 asio::awaitable<void> Listener::accept_all() {
     while (acceptor_.is_open()) {
-        if (sessions_ >= kMaxSessions) {
-            co_await pause();
-            continue;
-        }
         const auto [ec] = co_await acceptor_.async_wait(asio::ip::tcp::acceptor::wait_read, kNoThrow);
         if (ec == asio::error::operation_aborted || !acceptor_.is_open()) co_return;
+        if (sessions_.open >= sessions_.most || !net::descriptors_left()) {
+            co_await make_room();
+            continue;
+        }
         const int failed = ec ? EIO : accept_one();
         const bool of_that_client = failed == EAGAIN || failed == EINTR || failed == ECONNABORTED;
         if (failed != 0 && !of_that_client)
             co_await pause();  // out of descriptors or memory: sessions that end make room
     }
+}
+
+/// Not before somebody waits for it.
+asio::awaitable<void> Listener::make_room() {
+    const auto before = sessions_.open;
+    const Error reason{ErrorKind::timed_out, "there are too many connections, and this one has waited for its client the longest"};
+    if (!gateway_.watchdog.end_longest_waiting(reason)) co_return co_await pause();
+    constexpr int kTurns = 8;   // of the loop, in which the session notices
+    for (int turn = 0; turn < kTurns && sessions_.open == before; ++turn)
+        co_await asio::post(io_, asio::use_awaitable);
 }
 
 /// accept4 and not async_accept: that one leaves a moment in which a child process (a secret's command) could inherit
@@ -76,9 +95,9 @@ int Listener::accept_one() {
     socket.assign(protocol_, fd.get(), ec);
     if (ec) return EIO;
     fd.release();
-    ++sessions_;
+    ++sessions_.open;
     asio::co_spawn(io_, serve_(gateway_, std::move(socket)), [&sessions = sessions_](std::exception_ptr error) {
-        --sessions;
+        --sessions.open;
         // Only memory can run out here; the session is gone, and its connection was never served further.
         (void)error;
     });

@@ -35,7 +35,7 @@ awaitable<bool> RequestService::serve(wire::RequestHead head) {
     const std::string method = head.method;
     auto event = new_event();
     if (!gateway_.audit.healthy()) {
-        Refusal refusal{503, {facts_.name, facts_.port}, method, {}, "the audit log cannot be written", {}, {}, {}};
+        Refusal refusal{503, {facts_.name, facts_.port}, method, {}, "the audit log cannot be written, and nothing is served that is not in it", {}, {}, {}};
         co_return co_await refuse(std::move(refusal), head, std::move(event));
     }
     auto verdict = judge(*gateway_.rules.current(), facts_, head);

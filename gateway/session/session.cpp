@@ -56,7 +56,7 @@ awaitable<void> Session::run() {
 }
 
 awaitable<void> Session::serve() {
-    client_.lifeline().expect_within(gateway_.limits.hello, "first bytes of the connection");
+    client_.lifeline().expect_of_client(gateway_.limits.hello, "first bytes of the connection");
     const auto protocol = co_await read_protocol();
     if (!protocol) {
         if (!prefix_.empty() || protocol.error().kind == ErrorKind::timed_out)
@@ -130,8 +130,13 @@ awaitable<void> Session::serve_tls() {
     }
     client_.replay(std::move(prefix_));
     const policy::Destination destination{name, dialled_.port};
-    if (policy::decide_stream(*gateway_.rules.current()->policy, destination, true).allowed)
+    if (policy::decide_stream(*gateway_.rules.current()->policy, destination, true).allowed) {
+        // Relayed, the inner one would name any host of the same provider; intercepted, nobody gets to open it.
+        if (hello->encrypted_client_hello)
+            co_return refuse("tls", name, "the hello holds an encrypted one (ECH), which would be relayed unread: switch "
+                                          "that off in the client");
         co_return co_await serve_stream(destination, "tls");
+    }
     // Also a name that nothing allows is intercepted: so its refusal can be read.
     ConnectionFacts facts{true, name, dialled_.port, false};
     const auto offers = [hello](std::string_view version) { return std::ranges::count(hello->alpn, version) > 0; };
@@ -154,7 +159,7 @@ awaitable<bool> Session::origin_may_speak_http2(const ConnectionFacts& facts) {
     if (const auto known = gateway_.origins.speaks_http2(key)) co_return *known;
     net::Lifeline lifeline(gateway_.watchdog);   // an origin that is silent fails this question, not the connection
     lifeline.expect_within(gateway_.limits.hello, "asking the origin for its HTTP version");
-    client_.lifeline().expect_within(gateway_.limits.connect, "handshake");
+    client_.lifeline().expect_of_client(gateway_.limits.connect, "handshake");
     const auto answer = co_await gateway_.origins.ask_for_http2(key, lifeline);
     question_ = connection_event(facts.name, "alpn");
     question_->decision = audit::Decision::allow;
@@ -164,7 +169,10 @@ awaitable<bool> Session::origin_may_speak_http2(const ConnectionFacts& facts) {
 }
 
 Task<void> Session::intercept(const std::string& name, bool http2) {
-    const auto leaf = gateway_.leaves.get(name);
+    const auto policy = gateway_.rules.current()->policy;
+    const bool wanted = policy->mode() == policy::Mode::audit ||
+                        policy::rule_for_some_request(*policy, {name, dialled_.port}) != nullptr;
+    const auto leaf = gateway_.leaves.get(name, wanted);
     if (!leaf) co_return leaf.error();
     auto ssl = gateway_.server_tls.make_ssl(name, *leaf, http2);
     if (!ssl) co_return ssl.error();
@@ -178,7 +186,7 @@ Task<void> Session::intercept(const std::string& name, bool http2) {
 /// On a port for other protocols too: inside TLS that we end only HTTP is served, whose client begins.
 awaitable<bool> Session::waits_for_greeting(const policy::Destination& destination) {
     if (!policy::decide_stream(*gateway_.rules.current()->policy, destination, false).allowed) co_return false;
-    client_.lifeline().expect_within(gateway_.limits.hello, "first bytes inside TLS");
+    client_.lifeline().expect_of_client(gateway_.limits.hello, "first bytes inside TLS");
     const auto spoke = co_await client_.wait_readable();
     co_return !spoke && spoke.error().kind == ErrorKind::timed_out;
 }

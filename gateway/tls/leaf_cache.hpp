@@ -31,9 +31,15 @@ public:
     explicit LeafCache(
         const Authority&, std::size_t capacity = 1024, WallClock now = [] { return std::time(nullptr); });
 
+    /// Of names that nobody wants, so many are minted at once, and so many in a second from then on: enough for every
+    /// refusal that somebody reads, too few to keep a processor busy.
+    static constexpr std::time_t kUnwantedAtOnce = 200;
+    static constexpr std::time_t kUnwantedPerSecond = 20;
+
     /// The leaf for exactly `host` (canonical DNS name or the text of an address), with at least a day to live, if the
-    /// authority has. Errors as Authority::sign_leaf.
-    Result<Leaf> get(const std::string& host);
+    /// authority has. `wanted`: some rule is about it. Errors as Authority::sign_leaf; ErrorKind::too_large for a name
+    /// that is not wanted when there were too many of them.
+    Result<Leaf> get(const std::string& host, bool wanted = true);
 
     std::size_t size() const;
 
@@ -43,11 +49,15 @@ private:
         std::time_t renew_at = 0;
     };
 
+    bool may_mint_unwanted(std::time_t now);
+
     const Authority& authority_;
     const WallClock now_;
     const std::shared_ptr<EVP_PKEY> key_;
     mutable std::mutex mutex_;
     LruMap<Minted> minted_;
+    std::time_t unwanted_left_ = kUnwantedAtOnce;
+    std::time_t counted_at_ = 0;
 };
 
 }  // namespace sallyport::tls

@@ -38,12 +38,12 @@ Fields take_pseudo(Fields& fields) {
     return pseudo;
 }
 
-/// RFC 9113, section 8.2.3.
+/// RFC 9113, section 8.2.3. An empty crumb would leave a blank at an end, which no reader of HTTP/1.1 keeps.
 void join_cookies(Fields& fields) {
     if (wire::count(fields, "cookie") < 2) return;
     std::string joined;
     for (const auto& field : fields)
-        if (field.name == "cookie") joined += (joined.empty() ? "" : "; ") + field.value;
+        if (field.name == "cookie" && !field.value.empty()) joined += (joined.empty() ? "" : "; ") + field.value;
     wire::set(fields, "cookie", joined);
 }
 

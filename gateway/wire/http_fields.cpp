@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace sallyport::wire {
 namespace {
@@ -35,6 +36,12 @@ bool is_protected(std::string_view name) {
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+bool same_to_cgi(std::string_view a, std::string_view b) {
+    const auto as_there = [](char c) { return c == '-' ? '_' : lower(c); };
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [&](char x, char y) { return as_there(x) == as_there(y); });
 }
 
 std::size_t count(const Fields& fields, std::string_view name) {
@@ -90,13 +97,22 @@ void remove_connection_fields(Fields& fields) {
 }
 
 bool may_be_trailer(std::string_view name) {
-    static constexpr std::array<std::string_view, 20> kForbidden{
-        "Host",         "Content-Length",   "Transfer-Encoding", "Connection",    "TE",
-        "Trailer",      "Upgrade",          "Authorization",     "Cookie",        "Set-Cookie",
-        "Content-Type", "Content-Encoding", "Content-Range",     "Cache-Control", "Expect",
-        "Range",        "Proxy-Authorization", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"};
-    return std::none_of(kForbidden.begin(), kForbidden.end(),
-                        [&](std::string_view f) { return equal_ignoring_case(name, f); });
+    static constexpr std::array<std::string_view, 25> kForbidden{
+        "Host",          "Content-Length",      "Transfer-Encoding",      "Connection",    "TE",
+        "Trailer",       "Upgrade",             "Authorization",          "Cookie",        "Set-Cookie",
+        "Content-Type",  "Content-Encoding",    "Content-Range",          "Cache-Control", "Expect",
+        "Range",         "Proxy-Authorization", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
+        "X-Original-URL", "X-Rewrite-URL",      "Forwarded",              "X-Forwarded-Host", "X-Forwarded-For"};
+    return std::none_of(kForbidden.begin(), kForbidden.end(), [&](std::string_view f) { return same_to_cgi(name, f); });
+}
+
+Fields without_repeated(const Fields& trailers, const Fields& head) {
+    Fields kept;
+    std::copy_if(trailers.begin(), trailers.end(), std::back_inserter(kept), [&](const Field& trailer) {
+        return std::none_of(head.begin(), head.end(),
+                            [&](const Field& field) { return same_to_cgi(field.name, trailer.name); });
+    });
+    return kept;
 }
 
 }  // namespace sallyport::wire

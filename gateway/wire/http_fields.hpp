@@ -18,6 +18,9 @@ using Fields = std::vector<Field>;
 
 /// ASCII only; field names and the tokens we compare are ASCII.
 bool equal_ignoring_case(std::string_view a, std::string_view b);
+/// Two names of fields that an application behind CGI or one of its kin cannot tell apart: there "-" has become "_" (RFC
+/// 3875, section 4.1.18).
+bool same_to_cgi(std::string_view a, std::string_view b);
 
 std::size_t count(const Fields&, std::string_view name);
 /// The value of the first field of that name.
@@ -34,7 +37,9 @@ bool has_token(const Fields&, std::string_view name, std::string_view token);
 void remove_connection_fields(Fields&);
 
 /// False for routing, framing, authentication and whatever changes how a message is read or judged (RFC 9110, section
-/// 6.5.1).
+/// 6.5.1), also as CGI would read the name.
 bool may_be_trailer(std::string_view name);
+/// Those of `trailers` that repeat no field of the head: merged into it, as some origins do, they would change it.
+Fields without_repeated(const Fields& trailers, const Fields& head);
 
 }  // namespace sallyport::wire

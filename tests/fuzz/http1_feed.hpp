@@ -2,18 +2,14 @@
 // Feeds a message to the parser as the reader does: a buffer that grows by pieces and is used up from the front.
 
 #include <algorithm>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "gateway/wire/http1_parser.hpp"
+#include "tests/fuzz/require.hpp"
 
 namespace sallyport::fuzz {
-
-inline void require(bool condition) {
-    if (!condition) std::abort();
-}
 
 inline bool same(const wire::Fields& a, const wire::Fields& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),

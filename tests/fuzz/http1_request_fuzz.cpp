@@ -1,9 +1,11 @@
-// A request reads the same however it is split, and what is written from it reads the same again, to its last byte.
+// A request reads the same however it is split, and what is written from it reads the same again, to its last byte, also
+// to a parser that is not ours.
 
 #include <cstdint>
 
 #include "gateway/http/http1_writer.hpp"
 #include "tests/fuzz/http1_feed.hpp"
+#include "tests/fuzz/second_reader.hpp"
 
 using namespace sallyport;
 using fuzz::require;
@@ -24,5 +26,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(second->head.body.kind == head.body.kind && second->head.minor_version == 1 && second->head.keep_alive);
     wire::erase(second->head.fields, "Transfer-Encoding");
     require(fuzz::same(second->head.fields, head.fields));
+    fuzz::require_second_reading(text, head, body, false);
     return 0;
 }

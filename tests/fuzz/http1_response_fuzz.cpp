@@ -1,9 +1,11 @@
-// A response reads the same however it is split, and the client reads from what is written what the origin meant.
+// A response reads the same however it is split, and the client reads from what is written what the origin meant, also by
+// a parser that is not ours.
 
 #include <cstdint>
 
 #include "gateway/http/http1_writer.hpp"
 #include "tests/fuzz/http1_feed.hpp"
+#include "tests/fuzz/second_reader.hpp"
 
 using namespace sallyport;
 using fuzz::require;
@@ -26,5 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(second.has_value() && second->rest.empty());
     require(second->head.status == head.status && second->body == first->body && second->head.reason == head.reason);
     require(second->head.body.kind == framing.kind);
+    if (framing.kind != wire::Framing::until_close && !head.is_interim())
+        fuzz::require_second_reading(text, head, body, to_head);
     return 0;
 }

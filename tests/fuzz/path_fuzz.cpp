@@ -5,14 +5,12 @@
 
 #include "gateway/policy/decide.hpp"
 #include "gateway/policy/load.hpp"
+#include "tests/fuzz/require.hpp"
 
 using namespace sallyport::policy;
+using sallyport::fuzz::require;
 
 namespace {
-
-void require(bool condition) {
-    if (!condition) std::abort();
-}
 
 const Policy& policy() {
     static const auto loaded = load(

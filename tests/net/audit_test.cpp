@@ -119,7 +119,7 @@ TEST_CASE("audit: a slow disk makes record() wait instead of losing events") {
     CHECK(lines(in).size() == kEvents);
 }
 
-TEST_CASE("audit: after a write error it is unhealthy for good, and nobody waits for it") {
+TEST_CASE("audit: while it cannot be written it is unhealthy, and nobody waits for it") {
     if (::access("/dev/full", W_OK) != 0) {
         MESSAGE("skipped: no /dev/full here");
         CHECK(std::getenv("CI") == nullptr);

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <semaphore>
 #include <string>
@@ -304,7 +305,7 @@ TEST_CASE("a client that sends a head byte by byte is cut off at the time limit"
 
 TEST_CASE("a large body needs no more memory than a small one: a client that does not read stops the origin") {
     constexpr std::size_t kTotal = 256 * 1024 * 1024;
-    std::size_t sent = 0;
+    std::atomic<std::size_t> sent = 0;
     std::binary_semaphore stalled(0);
     WireOrigin origin([&](WirePeer& peer) {
         peer.read_message();

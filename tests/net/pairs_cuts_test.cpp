@@ -39,10 +39,7 @@ void check_others_are_served(ProtocolPair& pair, Versions versions) {
 
 SITUATION("an origin that gives up in the middle of an answer: the client sees a cut") {
     ProtocolPair pair(versions);
-    const auto client = pair.client();
-    client->send_head(request("GET", "/"), true);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("GET", "/"), true);
     origin->send_head(response(200), false);
     origin->send_body("half");
     CHECK(client->read_head().status == 200);
@@ -59,10 +56,7 @@ SITUATION("an origin that gives up in the middle of an answer: the client sees a
 
 SITUATION("an origin that ends before the length that it announced: the client sees a cut") {
     ProtocolPair pair(versions);
-    const auto client = pair.client();
-    client->send_head(request("GET", "/"), true);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("GET", "/"), true);
     origin->send_head(response(200, {{"content-length", "100"}}), false);
     origin->send_body("half");
     if (versions.origin == Version::http1)
@@ -96,10 +90,7 @@ SITUATION("an origin that gives up before it has answered is a 502 that says so"
 
 SITUATION("a client that gives up while the origin is silent is heard at the origin") {
     ProtocolPair pair(versions);
-    const auto client = pair.client();
-    client->send_head(request("GET", "/"), true);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("GET", "/"), true);
     const Stopwatch watch;
     client->cut();
     CHECK(origin->is_cut());
@@ -110,10 +101,7 @@ SITUATION("a client that gives up while the origin is silent is heard at the ori
 
 SITUATION("a client that gives up in the middle of an answer is heard at the origin") {
     ProtocolPair pair(versions);
-    const auto client = pair.client();
-    client->send_head(request("GET", "/"), true);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("GET", "/"), true);
     origin->send_head(response(200), false);
     origin->send_body("half");
     CHECK(client->read_head().status == 200);
@@ -144,10 +132,7 @@ SITUATION("a client that gives up in the middle of its request: the origin sees 
 
 SITUATION("a client whose connection is gone takes all its exchanges along") {
     ProtocolPair pair(versions);
-    const auto client = pair.client();
-    client->send_head(request("GET", "/"), true);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("GET", "/"), true);
     const Stopwatch watch;
     pair.leave();
     CHECK(origin->is_cut());
@@ -156,10 +141,7 @@ SITUATION("a client whose connection is gone takes all its exchanges along") {
 
 SITUATION("an origin whose connection is gone is a 502 for those who wait and no harm to those who come") {
     ProtocolPair pair(versions);
-    const auto client = pair.client();
-    client->send_head(request("POST", "/"), false);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("POST", "/"), false);
     if (versions.origin == Version::http2)
         pair.origins().http2().wire().close();
     else

@@ -63,10 +63,7 @@ SITUATION("a GET and its answer") {
 
 SITUATION("an answer of unknown length") {
     ProtocolPair pair(versions);
-    const auto client = pair.client();
-    client->send_head(request("GET", "/"), true);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("GET", "/"), true);
     origin->send_head(response(200), false);
     CHECK(client->read_head().status == 200);  // before any of the body
     for (const char* piece : {"one ", "two ", "three"}) {
@@ -223,10 +220,7 @@ SITUATION("trailers of the answer, asked for with TE") {
 
 SITUATION("several Set-Cookie stay several, in their order") {
     ProtocolPair pair(versions);
-    const auto client = pair.client();
-    client->send_head(request("GET", "/"), true);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("GET", "/"), true);
     origin->send_head(
         response(200, {{"set-cookie", "a=1; Path=/, x"}, {"x", "y"}, {"set-cookie", "b=2"}, {"set-cookie", "a=3"}}),
         true);

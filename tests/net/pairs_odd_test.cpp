@@ -41,10 +41,7 @@ SITUATION("a request with too many fields is a 431, and reaches no origin") {
 
 SITUATION("an answer with too many fields is a 502") {
     ProtocolPair pair(versions);
-    const auto client = pair.client();
-    client->send_head(request("GET", "/"), true);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("GET", "/"), true);
     origin->send_head(response(200, too_many()), true);
     CHECK(client->read_head().status == 502);
     CHECK(client->read_rest().whole);
@@ -119,10 +116,7 @@ TEST_CASE("a client of HTTP/1.0 and an origin of HTTP/2: a body without length e
 
 TEST_CASE("a client of HTTP/2 never takes an origin's closed connection for the end of a body that was chunked") {
     ProtocolPair pair(kHttp2ToHttp1);
-    const auto client = pair.client();
-    client->send_head(request("GET", "/"), true);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("GET", "/"), true);
     origin->send_head(response(200), false);
     origin->send_body("a chunk");
     CHECK(client->read_head().status == 200);

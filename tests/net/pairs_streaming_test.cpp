@@ -40,10 +40,7 @@ std::size_t most_ahead(Version from, Version to, const http::Http2Limits& gatewa
 
 SITUATION("both bodies at once, piece by piece") {
     ProtocolPair pair(versions);
-    const auto client = pair.client();
-    client->send_head(request("POST", "/echo"), false);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("POST", "/echo"), false);
     origin->send_head(response(200), false);
     CHECK(client->read_head().status == 200);
     for (int i = 0; i < 100; ++i) {
@@ -83,10 +80,8 @@ SITUATION("Expect: the origin's own 100 comes before the body is sent") {
 
 SITUATION("Expect: a final answer without 100, and no body") {
     ProtocolPair pair(versions);
-    const auto client = pair.client();
-    client->send_head(request("POST", "/", {{"expect", "100-continue"}, {"content-length", "4"}}), false);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] =
+        pair.exchange(request("POST", "/", {{"expect", "100-continue"}, {"content-length", "4"}}), false);
     origin->send_head(response(413, {{"content-length", "3"}}), false);
     origin->send_body("no!");
     origin->send_end();
@@ -99,10 +94,7 @@ SITUATION("Expect: a final answer without 100, and no body") {
 
 SITUATION("103 and more of its kind pass before the answer") {
     ProtocolPair pair(versions);
-    const auto client = pair.client();
-    client->send_head(request("GET", "/"), true);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("GET", "/"), true);
     for (const char* link : {"</a.css>; rel=preload", "</b.js>; rel=preload"}) {
         origin->send_head(response(103, {{"link", link}}), false);
         const auto hints = client->read_head();
@@ -140,10 +132,7 @@ SITUATION("an answer that is complete before its request is") {
 SITUATION("a client that stops reading stops its origin") {
     ProtocolPair pair(versions);
     if (versions.client == Version::http2) pair.http2_client().keep_credit(true);
-    const auto client = pair.client();
-    client->send_head(request("GET", "/"), true);
-    const auto origin = pair.origin();
-    origin->read_head();
+    const auto [client, origin] = pair.exchange(request("GET", "/"), true);
     origin->send_head(response(200), false);
     const auto ahead = origin->send_while_taken(kBody, 300);
     MESSAGE("the origin got ", ahead / 1024, " KiB ahead");

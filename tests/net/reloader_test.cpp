@@ -1,29 +1,20 @@
-// The policy file changes on disk, and who asks the gateway is told what came of it.
+// Files that rules are made of change on disk.
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <future>
-#include <nlohmann/json.hpp>
 #include <thread>
 
-#include "container/doorway_client.hpp"
-#include "gateway/app/admin.hpp"
-#include "gateway/app/admin_commands.hpp"
-#include "gateway/app/policy_file.hpp"
 #include "gateway/base/startup_error.hpp"
+#include "tests/support/served_rules.hpp"
 #include "tests/support/test_ca.hpp"
 
 using namespace sallyport;
+using namespace sallyport::test;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
@@ -40,107 +31,6 @@ void write(const std::string& path, const std::string& text) {
     std::ofstream(path) << text;
 }
 
-/// A gateway's rules, reloader and admin socket, served by a thread, over files in a folder of their own.
-class Served {
-public:
-    explicit Served(const std::string& policy, const std::function<void(const Served&)>& prepare = {}) {
-        REQUIRE(::mkdtemp(folder_.data()) != nullptr);
-        write(file("policy.toml"), policy);
-        if (prepare) prepare(*this);
-    }
-    ~Served() {
-        stop();
-        fs::remove_all(folder_);
-    }
-
-    std::string file(const std::string& name) const { return folder_ + "/" + name; }
-
-    void start(app::ReloadOptions options = {}) {
-        if (options.policy_file.empty()) options.policy_file = file("policy.toml");
-        const auto policy = app::load_policy_file(options.policy_file);
-        rules_.emplace(session::Rules{policy, std::make_shared<secrets::Store>(policy)});
-        audit_.emplace(file("audit.jsonl"));
-        reloader_.emplace(io_, *rules_, *audit_, std::move(options));
-        admin_.emplace(io_, app::open_admin_socket(file("run/admin.sock")), *reloader_, *audit_, [this] {
-            return app::Serving{"sealed", 3, problem};
-        });
-        thread_ = std::thread([this] {
-            const auto guard = boost::asio::make_work_guard(io_);
-            io_.run();
-        });
-    }
-
-    void stop() {
-        if (!thread_.joinable()) return;
-        boost::asio::post(io_, [this] {
-            admin_.reset();
-            reloader_.reset();
-            io_.stop();
-        });
-        thread_.join();
-        audit_.reset();
-    }
-
-    /// Runs on the serving thread.
-    template <class F>
-    auto ask(F f) {
-        std::promise<decltype(f(*reloader_))> answer;
-        boost::asio::post(io_, [&] { answer.set_value(f(*reloader_)); });
-        return answer.get_future().get();
-    }
-
-    bool allows(const std::string& host) {
-        return ask([&](const app::Reloader& r) {
-            return policy::resolution(*r.rules().policy, host) == policy::Resolution::yes;
-        });
-    }
-    std::string secret() {
-        return ask([](const app::Reloader& r) {
-            const auto all = r.rules().secrets->all();
-            return all.empty() ? std::string() : std::string(all[0].value.reveal());
-        });
-    }
-    std::string mistakes() {
-        return ask([](const app::Reloader& r) { return r.last().mistakes; });
-    }
-    app::Reload reload() {
-        std::promise<app::Reload> done;
-        reloader_->reload([&](const app::Reload& reload) { done.set_value(reload); });
-        return done.get_future().get();
-    }
-    int command(const std::string& request) { return app::ask_gateway(request, file("run/admin.sock")); }
-    /// The answer as it comes over the socket.
-    std::string raw(const std::string& request) {
-        const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        const auto address = container::unix_address(file("run/admin.sock"));
-        REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-        REQUIRE(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size()));
-        std::string answer;
-        char block[4096];
-        for (ssize_t got; (got = ::recv(fd.get(), block, sizeof block, 0)) > 0;)
-            answer.append(block, static_cast<std::size_t>(got));
-        return answer;
-    }
-    std::vector<nlohmann::json> log() {
-        stop();
-        std::vector<nlohmann::json> events;
-        std::ifstream in(file("audit.jsonl"));
-        for (std::string line; std::getline(in, line);) events.push_back(nlohmann::json::parse(line));
-        return events;
-    }
-
-    std::string problem;
-
-private:
-    std::string folder_ = "/tmp/sallyport-reload-XXXXXX";
-    boost::asio::io_context io_{1};
-    std::optional<session::LiveRules> rules_;
-    std::optional<audit::Audit> audit_;
-    std::optional<app::Reloader> reloader_;
-    std::optional<app::Admin> admin_;
-    std::thread thread_;
-};
-
 template <class F>
 bool comes_true(F condition) {
     const auto limit = std::chrono::steady_clock::now() + 10s;
@@ -154,7 +44,7 @@ bool comes_true(F condition) {
 }  // namespace
 
 TEST_CASE("reload: a policy that is edited in place or renamed over counts by itself") {
-    Served served(kAllow);
+    ServedRules served(kAllow);
     served.start();
     CHECK(served.allows("a.test"));
     write(served.file("policy.toml"), "[[allow]]\nhost = \"b.test\"\n");
@@ -172,8 +62,8 @@ TEST_CASE("reload: a policy that is edited in place or renamed over counts by it
 
 TEST_CASE("reload: a file of an [[origin]] that changes counts by itself; what is no certificate changes nothing") {
     const testing::TestCa first, second;
-    Served served("[[origin]]\nhost = \"a.test\"\nca = \"ca.pem\"\n",
-                  [&](const Served& s) { write(s.file("ca.pem"), first.pem()); });
+    ServedRules served("[[origin]]\nhost = \"a.test\"\nca = \"ca.pem\"\n",
+                  [&](const ServedRules& s) { write(s.file("ca.pem"), first.pem()); });
     served.start();
     const auto id = [&] {
         return served.ask([](const app::Reloader& r) { return r.rules().secrets->origin_options("a.test")->id; });
@@ -188,7 +78,7 @@ TEST_CASE("reload: a file of an [[origin]] that changes counts by itself; what i
 }
 
 TEST_CASE("reload: a ConfigMap is swapped by a link two folders up") {
-    Served served("", [](const Served& s) {
+    ServedRules served("", [](const ServedRules& s) {
         for (const char* version : {"..v1", "..v2"}) fs::create_directory(s.file(version));
         write(s.file("..v1/p.toml"), kAllow);
         write(s.file("..v2/p.toml"), "[[allow]]\nhost = \"b.test\"\n");
@@ -205,7 +95,7 @@ TEST_CASE("reload: a ConfigMap is swapped by a link two folders up") {
 }
 
 TEST_CASE("reload: a broken policy changes nothing and is reported in the log, by status and by the reload command") {
-    Served served(kAllow);
+    ServedRules served(kAllow);
     served.start();
     CHECK(served.command("reload") == 0);
     write(served.file("policy.toml"), kBroken);
@@ -220,7 +110,7 @@ TEST_CASE("reload: a broken policy changes nothing and is reported in the log, b
     CHECK(status.find("policy.toml:2:1: ") != std::string::npos);
     write(served.file("policy.toml"), kAllow);
     CHECK(served.command("reload") == 0);
-    CHECK(served.raw("status\n").find("NOT") == std::string::npos);
+    CHECK(served.raw("status\n").find("NOT what") == std::string::npos);
     const auto log = served.log();
     REQUIRE(log.size() >= 4);
     CHECK(log[1]["result"] == "kept");
@@ -230,7 +120,7 @@ TEST_CASE("reload: a broken policy changes nothing and is reported in the log, b
 }
 
 TEST_CASE("reload: a file that is just being written is not taken for a policy that allows nothing") {
-    Served served(kAllow);
+    ServedRules served(kAllow);
     served.start();
     const auto limit = std::chrono::steady_clock::now() + 4 * app::Reloader::kLookEvery;
     bool always = true;
@@ -245,7 +135,7 @@ TEST_CASE("reload: a file that is just being written is not taken for a policy t
 }
 
 TEST_CASE("reload: a policy that is missing changes nothing, and counts once it is back") {
-    Served served(kAllow);
+    ServedRules served(kAllow);
     served.start();
     fs::remove(served.file("policy.toml"));
     CHECK(comes_true([&] { return !served.mistakes().empty(); }));
@@ -256,7 +146,7 @@ TEST_CASE("reload: a policy that is missing changes nothing, and counts once it 
 }
 
 TEST_CASE("reload: a secret file that changes counts; one that cannot be read keeps policy and value") {
-    Served served(kAllow + with_secret("file = \"key\""), [](const Served& s) { write(s.file("key"), "one\n"); });
+    ServedRules served(kAllow + with_secret("file = \"key\""), [](const ServedRules& s) { write(s.file("key"), "one\n"); });
     served.start();
     CHECK(served.secret() == "one");
     write(served.file("key"), "two\n");
@@ -275,7 +165,7 @@ TEST_CASE("reload: a secret file that changes counts; one that cannot be read ke
 }
 
 TEST_CASE("reload: SIGHUP is a reload, each time") {
-    Served served(kAllow);
+    ServedRules served(kAllow);
     served.start();
     served.ask([](app::Reloader& r) {
         r.reload_on_hangup();
@@ -290,7 +180,7 @@ TEST_CASE("reload: SIGHUP is a reload, each time") {
 }
 
 TEST_CASE("reload: a secret's command runs again when it is asked for, not when a file changes") {
-    Served served(kAllow, [](const Served& s) {
+    ServedRules served(kAllow, [](const ServedRules& s) {
         write(s.file("policy.toml"),
               kAllow + with_secret(
                            fmt::format("command = [\"sh\", \"-c\", \"echo x >> {0}; wc -l < {0}\"]", s.file("runs"))));
@@ -308,7 +198,7 @@ TEST_CASE("reload: a secret's command runs again when it is asked for, not when 
 }
 
 TEST_CASE("reload: the serving thread goes on while a secret's command takes its time") {
-    Served served(kAllow);
+    ServedRules served(kAllow);
     served.start();
     const auto fifo = served.file("go");
     REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
@@ -324,9 +214,13 @@ TEST_CASE("reload: the serving thread goes on while a secret's command takes its
 }
 
 TEST_CASE("reload: behind a descriptor only the file of the start counts, and secrets stay as they are") {
-    Served served(kAllow + with_secret("file = \"key\""), [](const Served& s) { write(s.file("key"), "one\n"); });
+    ServedRules served(kAllow + with_secret("file = \"key\""), [](const ServedRules& s) { write(s.file("key"), "one\n"); });
     const UniqueFd fd(::open(served.file("policy.toml").c_str(), O_RDONLY | O_CLOEXEC));
-    served.start({served.file("policy.toml"), fmt::format("/proc/self/fd/{}", fd.get()), true, true});
+    app::ReloadOptions options;
+    options.policy_file = served.file("policy.toml");
+    options.read_from = fd.get();
+    options.secrets_stay = options.quiet = true;
+    served.start(options);
     write(served.file("key"), "two\n");
     write(served.file("policy.toml"), "[[allow]]\nhost = \"b.test\"\n" + with_secret("file = \"key\""));
     CHECK(comes_true([&] { return served.allows("b.test"); }));
@@ -338,72 +232,4 @@ TEST_CASE("reload: behind a descriptor only the file of the start counts, and se
     CHECK(comes_true([&] { return served.mistakes().find("is another file now") != std::string::npos; }));
     CHECK_FALSE(served.allows("evil.test"));
     CHECK(served.allows("b.test"));
-}
-
-TEST_CASE("admin: health and status by exit status and in words") {
-    Served served(kAllow);
-    served.start();
-    CHECK(served.command("health") == 0);
-    CHECK(served.command("status") == 0);
-    const auto status = served.raw("status\n");
-    CHECK(status.starts_with("0\nsallyport "));
-    CHECK(status.find(", sealed: serving\n") != std::string::npos);
-    CHECK(status.find("1 rules, 0 secrets, read 20") != std::string::npos);
-    CHECK(status.find("sessions: 3\n") != std::string::npos);
-    CHECK(status.find("audit:    good\n") != std::string::npos);
-    CHECK(served.raw("exec rm\n").starts_with("2\n"));
-    CHECK(served.ask([&](const app::Reloader&) { return served.problem = "waiting for the doorway"; }) != "");
-    CHECK(served.command("health") == 1);
-    CHECK(served.raw("health\n") == "1\nwaiting for the doorway\n");
-}
-
-TEST_CASE("admin: the socket is its owner's alone; a dead one is replaced, a live one is not") {
-    Served served(kAllow);
-    served.start();
-    struct stat info {};
-    REQUIRE(::stat(served.file("run/admin.sock").c_str(), &info) == 0);
-    CHECK((info.st_mode & 07777) == 0600);
-    REQUIRE(::stat(served.file("run").c_str(), &info) == 0);
-    CHECK((info.st_mode & 07777) == 0700);
-    Served second(kAllow);
-    fs::create_symlink(served.file("run"), second.file("run"));
-    CHECK_THROWS_WITH_AS(second.start(), ("another gateway serves at " + second.file("run/admin.sock")).c_str(),
-                         StartupError);
-    CHECK(served.command("health") == 0);
-    served.stop();
-    CHECK_FALSE(fs::exists(served.file("run/admin.sock")));
-    {  // what a killed gateway leaves
-        const UniqueFd dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        const auto address = container::unix_address(served.file("run/admin.sock"));
-        REQUIRE(::bind(dead.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    }
-    CHECK_THROWS_AS(served.command("health"), StartupError);
-    Served third(kAllow);
-    fs::create_symlink(served.file("run"), third.file("run"));
-    third.start();
-    CHECK(third.command("health") == 0);
-    third.stop();
-    write(served.file("run/admin.sock"), "precious");
-    Served fourth(kAllow);
-    fs::create_symlink(served.file("run"), fourth.file("run"));
-    CHECK_THROWS_AS(fourth.start(), StartupError);
-    CHECK(fs::file_size(served.file("run/admin.sock")) == 8);
-}
-
-TEST_CASE("admin: no gateway is one clear line; silent and endless clients cost nobody else") {
-    CHECK_THROWS_WITH_AS(
-        app::ask_gateway("health", "/nonexistent/s"),
-        "no gateway answers at /nonexistent/s (--admin names another place): No such file or directory", StartupError);
-    CHECK_THROWS_AS(app::ask_gateway("health", std::string(200, 'x')), StartupError);
-    Served served(kAllow);
-    served.start();
-    const auto address = container::unix_address(served.file("run/admin.sock"));
-    std::vector<UniqueFd> silent;
-    for (int i = 0; i < 10; ++i) {
-        silent.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        REQUIRE(::connect(silent.back().get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    }
-    CHECK(served.command("health") == 0);
-    CHECK(served.raw(std::string(10'000, 'x')) == "");
-    CHECK(served.command("health") == 0);
 }

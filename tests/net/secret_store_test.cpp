@@ -184,3 +184,23 @@ TEST_CASE("secret store: each host sees what is bound to it, and the rest as for
     CHECK(both.for_host("b.example").foreign.size() == 2);
     CHECK(both.all().size() == 2);
 }
+
+TEST_CASE("secret store: a variable is wiped as it is read; who shares it has the value, no command sees it, a reload keeps it") {
+    const Variable variable("from-env");
+    const auto rules = [] {
+        auto shown = from_command({"sh", "-c", "echo \"<$SALLYPORT_TEST_SECRET>\""});
+        return std::make_shared<policy::Policy>(
+            std::vector<policy::Rule>{},
+            std::vector{shown, from_env("first", "SALLYPORT_TEST_SECRET"), from_env("second", "SALLYPORT_TEST_SECRET")},
+            std::vector<policy::Route>{});
+    };
+    const Store at_start(rules());
+    CHECK(std::getenv("SALLYPORT_TEST_SECRET") == std::string());
+    const Store reloaded(rules(), at_start, Reread::all);
+    for (const auto* one : {&at_start, &reloaded}) {
+        const auto all = one->all();
+        CHECK(all.at(0).value.reveal() == "<>");
+        CHECK(all.at(1).value.reveal() == "from-env");
+        CHECK(all.at(2).value.reveal() == "from-env");
+    }
+}

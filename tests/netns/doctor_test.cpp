@@ -74,6 +74,7 @@ TEST_CASE("doctor: a process with nothing but an uplink hears so, and what was s
         CHECK(says(output, "unguarded: no gateway answers, and these interfaces are up: up0\n"));
         CHECK(says(output, "NOT CONTAINED: these leave past any gateway: TCP, TCP over IPv6, UDP, UDP over IPv6"));
         CHECK(says(output, "DNS to 203.0.113.53"));
+        CHECK(says(output, "ping over IPv6            leaves"));
         CHECK(says(output, "cap_drop: [NET_RAW]") == root);
         CHECK(says(output, "Ethernet frames           leaves") == root);
         CHECK(says(output, "status 1\n"));

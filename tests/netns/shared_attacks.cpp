@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "gateway/base/endpoint.hpp"
 #include "gateway/base/unique_fd.hpp"
@@ -155,6 +156,11 @@ TEST_CASE("attack: bound to the uplink" * doctest::skip()) {
         if (::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "up0", 4) == 0)
             tell(75, send(fd, marker(75), Address(address, 9)));
     }
+    for (const auto* address : {"::1", "2001:db8::1"}) {
+        const UniqueFd fd(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        if (::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "up0", 4) == 0)
+            tell(79, send(fd, marker(79), Address(address, 9)));
+    }
     const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     const Address to("198.51.100.76", 443);
     if (::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "up0", 4) == 0)
@@ -167,6 +173,20 @@ TEST_CASE("attack: frames" * doctest::skip()) {
     tell(77, send_frame("up0", ETHERTYPE_ARP, ETHERTYPE_IP, packet("198.51.100.77")));
     for (const std::uint32_t mark : {1u, 0x6761u, 0x40000000u, 0x7fffffffu, 0xffffffffu})
         tell(78, send_frame("up0", ETHERTYPE_IP, ETHERTYPE_IP, packet("198.51.100.78"), mark));
+}
+
+// To a port at which Docker's resolver listens, by every kind of connection. To some kernels' own sockets no program is
+// known (MPTCP's subflows, SMC's TCP socket).
+TEST_CASE("attack: resolver" * doctest::skip()) {
+    constexpr int kMptcp = 262, kSmc = 43;
+    const Address to("127.0.0.11", 40054);
+    for (const auto& [family, protocol] : {std::pair{AF_INET, 0}, std::pair{AF_INET, kMptcp}, std::pair{kSmc, 0}}) {
+        const UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+        if (fd && ::connect(fd.get(), to.get(), to.size) != 0 && errno != EINPROGRESS) continue;
+        pollfd ready{fd.get(), POLLOUT, 0};
+        const bool open = fd && ::poll(&ready, 1, 1000) == 1 && !(ready.revents & (POLLERR | POLLHUP));
+        if (open) std::printf("connected by %d %d\n", family, protocol);
+    }
 }
 
 // Answers that the gateway seems to get: from its name server, and from Docker's resolver.

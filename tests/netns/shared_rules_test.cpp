@@ -274,9 +274,26 @@ TEST_CASE("shared: Docker's resolver serves the gateway and is closed to the san
         CHECK(exchange(*ground, Who::sandbox, kResolver, 53, dns) == "answer");
         CHECK(exchange(*ground, Who::sandbox, kResolver, 40053, resolver_udp) == "error " + std::to_string(EPERM));
         CHECK(connects(*ground, Who::sandbox, kResolver, 40054) == ECONNREFUSED);
+        CHECK(ground->attack("resolver", NetRaw::dropped)->finish() == "");
         CHECK_FALSE(readable(resolver_udp.get(), 0));
         CHECK_FALSE(readable(resolver_tcp.get(), 0));
     }
+}
+
+TEST_CASE("shared: to Docker's resolver goes nothing that no program is known of") {
+    const auto ground = SharedGround::create(ToldApartBy::user);
+    if (!ground) return;
+    const auto resolver = bound(*ground, Who::sandbox, SOCK_STREAM, kResolver, 40054);
+    auto client = ground->socket(Who::sandbox, AF_INET, SOCK_STREAM);
+    REQUIRE(connect_to(client.get(), SocketAddress(kResolver, 40054)) == 0);
+    const auto server = accept_from(resolver);
+    REQUIRE(server);
+    std::string block(65536, 'x');
+    while (::send(client.get(), block.data(), block.size(), MSG_NOSIGNAL) > 0) continue;
+    client.reset();
+    REQUIRE(ground->guard() == "");
+    while (::recv(server.get(), block.data(), block.size(), 0) > 0) continue;  // opens the window
+    CHECK_FALSE(readable(server.get(), 300));
 }
 
 TEST_CASE(

@@ -16,6 +16,7 @@
 
 #include "gateway/base/startup_error.hpp"
 #include "tests/netns/seal_clients.hpp"
+#include "tests/support/escape_ground.hpp"
 
 namespace sallyport::test {
 namespace {
@@ -78,10 +79,19 @@ std::unique_ptr<Running> DoorwayGround::doorway(int network) const {
 }
 
 std::unique_ptr<Running> DoorwayGround::gateway(const Arguments& more) const {
-    Arguments all{"gateway", "--doorway", socket(), "--policy", "policy.toml", "--state", "state", "--audit", "audit.jsonl"};
+    Arguments all{"gateway", "--doorway", socket(),  "--policy",   "policy.toml",
+                  "--state", "state",     "--audit", "audit.jsonl"};
     all.insert(all.end(), more.begin(), more.end());
     if (std::find(more.begin(), more.end(), "--admin") == more.end()) all.insert(all.end(), {"--admin", "admin.sock"});
     return start(all);
+}
+
+std::unique_ptr<Running> DoorwayGround::attack(int network, const std::string& test_case, NetRaw net_raw) const {
+    const auto become = [=] {
+        enter(network);
+        become_docker_root(net_raw);
+    };
+    return outside->start({EscapeGround::attack(test_case), {"PATH=/usr/bin:/bin"}, "/", false, become});
 }
 
 UniqueFd DoorwayGround::new_network() const {
@@ -123,7 +133,7 @@ std::string line_with(Running& process, const std::string& text) {
 
 void kill_hard(Running& process) {
     ::kill(process.pid(), SIGKILL);
-    process.read_all();   // its end of the pipe is closed: it is gone
+    process.read_all();  // its end of the pipe is closed: it is gone
 }
 
 }  // namespace sallyport::test

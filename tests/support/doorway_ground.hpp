@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/docker_root.hpp"
 #include "tests/support/outside_recorder.hpp"
 #include "tests/support/wire_peer.hpp"
 
@@ -30,6 +31,9 @@ public:
     /// `sallyport gateway --doorway` with the folder's policy, state and log; does not wait.
     std::unique_ptr<Running> gateway(const Arguments& more = {}) const;
 
+    /// A TEST_CASE "attack: ..." of this binary there, as root of a container; -1 is the outside's namespace.
+    std::unique_ptr<Running> attack(int network, const std::string& test_case, NetRaw net_raw) const;
+
     /// A network namespace with nothing but `lo`, which is down.
     UniqueFd new_network() const;
     /// A TCP connection made in that namespace; empty when it is refused.
@@ -41,7 +45,7 @@ public:
     std::string socket() const { return directory_ / "doorway" / "socket"; }
     std::string read(const std::string& file) const;
 
-    std::unique_ptr<Outside> outside;   ///< null: not to be had here, which has been said
+    std::unique_ptr<Outside> outside;  ///< null: not to be had here, which has been said
 
 private:
     std::filesystem::path directory_;

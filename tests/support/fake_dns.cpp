@@ -1,6 +1,9 @@
 #include "tests/support/fake_dns.hpp"
 
+#include <arpa/inet.h>
+
 #include <boost/asio/buffer.hpp>
+#include <stdexcept>
 
 namespace sallyport::testing {
 namespace {
@@ -43,10 +46,10 @@ std::string FakeDns::where() const {
 }
 
 void FakeDns::address(const std::string& name, const std::string& text, std::uint32_t ttl) {
-    const auto address = IpAddress::parse(text).value();
-    const auto size = static_cast<std::size_t>(address.bit_length() / 8);
-    zone_[name].push_back(
-        {address.is_v4() ? kA : kAaaa, ttl, std::string(reinterpret_cast<const char*>(address.bytes().data()), size)});
+    const bool v6 = text.find(':') != std::string::npos;   // to the letter: a v4-mapped one is an AAAA record
+    std::string data(v6 ? 16 : 4, '\0');
+    if (::inet_pton(v6 ? AF_INET6 : AF_INET, text.c_str(), data.data()) != 1) throw std::runtime_error("no address: " + text);
+    zone_[name].push_back({v6 ? kAaaa : kA, ttl, std::move(data)});
 }
 
 void FakeDns::alias(const std::string& name, const std::string& target) {

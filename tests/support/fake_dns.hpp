@@ -32,6 +32,8 @@ public:
     /// How often `name` was asked for, all types together.
     int questions(const std::string& name) const;
     int questions() const { return total_; }
+    /// Every name that was asked for, and how often.
+    const std::map<std::string, int>& asked() const { return asked_; }
 
 private:
     struct Record {

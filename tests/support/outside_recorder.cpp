@@ -22,6 +22,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <stdexcept>
 
 #include "container/files.hpp"
@@ -142,10 +143,20 @@ constexpr std::array<std::pair<int, const char*>, 5> kServices = {{{SOCK_STREAM,
                                                                    {SOCK_DGRAM, "127.0.0.1"},
                                                                    {SOCK_DGRAM, Outside::kAddress}}};
 
+/// A network namespace as a container has it: it forwards, takes packets from anywhere, lets everybody ping. And it
+/// obeys source routes, as hosts may be told to. Where a setting is not ours to make it stays as it is.
+void open_up_network() {
+    const std::string all = "/proc/sys/net/ipv4/";
+    for (const auto* setting : {"ip_forward", "conf/all/accept_source_route"}) std::ofstream(all + setting) << "1";
+    for (const auto* interface : {"all", "lo", "up0"}) std::ofstream(all + "conf/" + interface + "/rp_filter") << "0";
+    std::ofstream(all + "ping_group_range") << "0 2147483647";
+}
+
 std::vector<UniqueFd> make_outside() {
     if (::geteuid() != 0) enter_user_namespace();
     name_the_name_server();
     auto network = enter_outside_network();
+    open_up_network();
     std::vector<UniqueFd> made;
     made.emplace_back(::open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC));
     made.emplace_back(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));

@@ -99,6 +99,15 @@ Http2Peer& ProtocolPair::http2_client(const Http2Peer::Settings& settings) {
     return *http2_;
 }
 
+ProtocolPair::Ends ProtocolPair::exchange(const MessageHead& request, bool ended) {
+    Ends ends;
+    ends.client = client();
+    ends.client->send_head(request, ended);
+    ends.origin = origin();
+    ends.origin->read_head();
+    return ends;
+}
+
 MessageEndPtr ProtocolPair::client(const std::string& other) {
     const auto named = other.empty() ? authority() : other;
     if (versions_.client == Version::http1) {

@@ -73,6 +73,11 @@ public:
     /// where that is not the origin's own.
     MessageEndPtr client(const std::string& authority = {});
     MessageEndPtr origin() { return origin_.next_request(); }
+    /// Both ends of one whose head has reached the origin.
+    struct Ends {
+        MessageEndPtr client, origin;
+    };
+    Ends exchange(const MessageHead& request, bool ended);
     WaitingOrigin& origins() { return origin_; }
     /// The client's connection, over HTTP/2. Made when first asked for, with these settings.
     Http2Peer& http2_client(const Http2Peer::Settings& settings = {});

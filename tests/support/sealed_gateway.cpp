@@ -156,8 +156,8 @@ const testing::TestCa& SealedGateway::origin_ca() {
     return kCa;
 }
 
-WirePeer SealedGateway::connect(const std::string& address, std::uint16_t port) {
-    return WirePeer(connected_inside(parts_->inside, SOCK_STREAM, address, port));
+WirePeer SealedGateway::connect(const std::string& address, std::uint16_t port, int type) {
+    return WirePeer(connected_inside(parts_->inside, type, address, port));
 }
 
 std::string SealedGateway::lookup(const std::string& name) {
@@ -216,6 +216,10 @@ std::vector<nlohmann::json> SealedGateway::finish() {
     std::ifstream in(parts_->audit_file);
     for (std::string line; std::getline(in, line);) events.push_back(nlohmann::json::parse(line));
     return events;
+}
+
+const std::map<std::string, int>& SealedGateway::names_asked() const {
+    return parts_->dns.asked();
 }
 
 }  // namespace sallyport::test

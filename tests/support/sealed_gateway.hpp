@@ -2,6 +2,9 @@
 // The real app::Proxy in front of a sealed namespace: clients are sockets made inside, origins listen on loopback
 // outside, names come from a name server of the test.
 
+#include <sys/socket.h>
+
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -29,7 +32,7 @@ public:
     static const testing::TestCa& origin_ca();
 
     /// A connection that a program in the sandbox made. Throws when it is refused.
-    WirePeer connect(const std::string& address, std::uint16_t port);
+    WirePeer connect(const std::string& address, std::uint16_t port, int type = SOCK_STREAM);
     /// The address that the sandbox's DNS gives for `name`; "" when it gives none.
     std::string lookup(const std::string& name);
     /// A TLS client that trusts the gateway's CA. `server_name` is sent and verified; "" sends none.
@@ -45,6 +48,8 @@ public:
     std::uint16_t port() const;
     /// Ends the gateway; what it has recorded.
     std::vector<nlohmann::json> finish();
+    /// After finish(): every name that the gateway's resolver asked for outside, and how often.
+    const std::map<std::string, int>& names_asked() const;
 
 private:
     struct Parts;

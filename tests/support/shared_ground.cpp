@@ -1,34 +1,28 @@
 #include "tests/support/shared_ground.hpp"
 
-#include <cap-ng.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <fstream>
-#include <set>
 #include <sstream>
+#include <stdexcept>
 
 #include "container/shared.hpp"
 #include "gateway/base/startup_error.hpp"
+#include "tests/netns/seal_clients.hpp"
 #include "tests/support/escape_ground.hpp"
 #include "tests/support/netns_fixture.hpp"
 
 namespace sallyport::test {
 namespace {
-
-/// What Docker gives to root in a container.
-const std::set<unsigned> kDockersCapabilities = {
-    CAP_CHOWN,   CAP_DAC_OVERRIDE,     CAP_FOWNER,  CAP_FSETID,     CAP_KILL,  CAP_SETGID,      CAP_SETUID,
-    CAP_SETPCAP, CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_SYS_CHROOT, CAP_MKNOD, CAP_AUDIT_WRITE, CAP_SETFCAP};
 
 /// Where cgroup2 is mounted; "" when it is not.
 std::string cgroup2_mount() {
@@ -39,17 +33,13 @@ std::string cgroup2_mount() {
     return "";
 }
 
-void write_file(const std::string& path, const std::string& text) {
-    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (!fd || ::write(fd.get(), text.data(), text.size()) < 0) throw system_error("write " + path, errno);
+UniqueFd make_cgroup(const std::string& directory) {
+    if (::mkdir(directory.c_str(), 0755) != 0) return UniqueFd();
+    return UniqueFd(::open((directory + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
 }
 
-void like_docker(NetRaw net_raw, uid_t uid) {
-    ::signal(SIGPIPE, SIG_IGN);  // to an attack a refused connection is one outcome of many
-    for (unsigned capability = 0; capability <= CAP_LAST_CAP; ++capability)
-        if (!kDockersCapabilities.contains(capability) || (capability == CAP_NET_RAW && net_raw == NetRaw::dropped))
-            ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
-    if (uid != 0 && ::setresuid(uid, uid, uid) != 0) ::_exit(1);
+void join(const UniqueFd& cgroup) {
+    if (cgroup && ::write(cgroup.get(), "0", 1) != 1) throw system_error("join a cgroup", errno);
 }
 
 }  // namespace
@@ -61,34 +51,40 @@ std::unique_ptr<SharedGround> SharedGround::create(ToldApartBy how) {
     }
     std::unique_ptr<SharedGround> ground(new SharedGround(how));
     if (how == ToldApartBy::cgroup) {
-        auto directory = cgroup2_mount() + "/sallyport-test-" + std::to_string(::getpid());
-        if (::mkdir(directory.c_str(), 0755) != 0) {
-            skip("no cgroup of its own for the gateway: " + directory);
+        ground->cgroup_ = cgroup2_mount() + "/sallyport-test-" + std::to_string(::getpid());
+        ground->gateways_cgroup_ = make_cgroup(ground->cgroup_ + "-gateway");
+        ground->sandboxs_cgroup_ = make_cgroup(ground->cgroup_ + "-sandbox");
+        if (!ground->gateways_cgroup_ || !ground->sandboxs_cgroup_) {
+            skip("no cgroup of its own for the gateway: " + ground->cgroup_);
             return nullptr;
         }
-        ground->cgroup_ = directory;
     }
     ground->outside = Outside::create();
     if (!ground->outside) return nullptr;
     const auto name_server = ground->outside->take_name_server();
     ground->far_ = UniqueFd(::ioctl(name_server.get(), SIOCGSKNS));
     if (!ground->far_) throw system_error("the far end's namespace", errno);
-    ground->inside([] {  // as in Docker's containers
-        write_file("/proc/sys/net/ipv4/ip_forward", "1");
-        write_file("/proc/sys/net/ipv4/conf/all/rp_filter", "0");
-        write_file("/proc/sys/net/ipv4/conf/lo/rp_filter", "0");
-        write_file("/proc/sys/net/ipv4/conf/up0/rp_filter", "0");
-    });
+    ground->make_cgroups(Cgroups::read_only);
     return ground;
 }
 
 SharedGround::~SharedGround() {
-    if (!cgroup_.empty()) ::rmdir(cgroup_.c_str());
+    if (cgroup_.empty()) return;
+    for (const auto* whose : {"-gateway", "-sandbox"}) ::rmdir((cgroup_ + whose).c_str());
+}
+
+void SharedGround::make_cgroups(Cgroups how) const {
+    const unsigned long access = how == Cgroups::read_only ? MS_RDONLY : 0;
+    if (const auto point = cgroup2_mount(); !point.empty())
+        inside([&] {
+            if (::mount(nullptr, point.c_str(), nullptr, MS_REMOUNT | MS_BIND | access, nullptr) != 0)
+                throw system_error("mount " + point, errno);
+        });
 }
 
 void SharedGround::become_gateway() const {
     if (how_ == ToldApartBy::cgroup)
-        write_file(cgroup_ + "/cgroup.procs", "0");
+        join(gateways_cgroup_);
     else
         ::setfsuid(kGatewayUser);  // what a socket made now belongs to
 }
@@ -126,9 +122,24 @@ void SharedGround::inside(const std::function<void()>& body) const {
     });
 }
 
+std::vector<std::string> SharedGround::left_by_now() const {
+    const auto far = socket(Who::far_end, AF_INET, SOCK_DGRAM);
+    const auto gateway = socket(Who::gateway, AF_INET, SOCK_DGRAM);
+    const SocketAddress to("203.0.113.53", 9999);
+    const bool sent = ::bind(far.get(), to.get(), to.size) == 0 &&
+                      ::sendto(gateway.get(), "last", 4, 0, to.get(), to.size) == 4 && readable(far.get());
+    if (!sent) throw std::runtime_error("the gateway does not get out");
+    auto left = outside->recorded().destinations();
+    std::erase(left, "udp 203.0.113.53:9999");
+    return left;
+}
+
 std::unique_ptr<Running> SharedGround::attack(const std::string& test_case, NetRaw net_raw, uid_t uid) const {
     Launch launch{EscapeGround::attack(test_case), {"PATH=/usr/bin:/bin:/usr/sbin:/sbin"}};
-    launch.before = [net_raw, uid] { like_docker(net_raw, uid); };
+    launch.before = [this, net_raw, uid] {
+        join(sandboxs_cgroup_);
+        become_docker_root(net_raw, uid);
+    };
     return outside->start(launch);
 }
 

@@ -11,12 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/docker_root.hpp"
 #include "tests/support/outside_recorder.hpp"
 
 namespace sallyport::test {
 
 enum class ToldApartBy { cgroup, user };
-enum class NetRaw { dropped, kept };
+enum class Cgroups { read_only, writable };
 enum class Who { gateway, sandbox, far_end };
 
 class SharedGround {
@@ -36,8 +37,14 @@ public:
     /// Runs in the namespace that they share, as root of everything; throws what `body` throws.
     void inside(const std::function<void()>& body) const;
 
+    /// For those in the namespace, who find them read-only at first, as in a container.
+    void make_cgroups(Cgroups how) const;
+
     /// A TEST_CASE "attack: ..." of this binary as the sandbox, as that user.
     std::unique_ptr<Running> attack(const std::string& test_case, NetRaw net_raw, uid_t uid = 0) const;
+
+    /// Where packets went that the far end had recorded when a datagram of the gateway's came through after them.
+    std::vector<std::string> left_by_now() const;
 
     std::unique_ptr<Outside> outside;
 
@@ -46,7 +53,8 @@ private:
     void become_gateway() const;
 
     ToldApartBy how_;
-    std::string cgroup_;  ///< a directory; empty when a user tells the gateway apart
+    std::string cgroup_;  ///< the beginning of both directories; empty when a user tells the gateway apart
+    UniqueFd gateways_cgroup_, sandboxs_cgroup_;  ///< what one joins by writing to it
     UniqueFd far_;
 };
 

@@ -33,17 +33,6 @@ UniqueFd listen_on_loopback(std::uint16_t& port) {
     return fd;
 }
 
-UniqueFd connect_to_loopback(std::uint16_t port) {
-    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-        throw std::runtime_error("cannot connect to loopback");
-    return fd;
-}
-
 }  // namespace
 
 WirePeer::WirePeer(UniqueFd fd) : fd_(std::move(fd)) {
@@ -171,6 +160,17 @@ void block_sigpipe() {
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
     ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+}
+
+UniqueFd connect_to_loopback(std::uint16_t port) {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        throw std::runtime_error("cannot connect to loopback");
+    return fd;
 }
 
 std::pair<UniqueFd, UniqueFd> connected_pair() {

@@ -62,6 +62,8 @@ private:
 /// For this thread a connection that is gone is an error, as in the program; other tests look at what is ignored.
 void block_sigpipe();
 
+UniqueFd connect_to_loopback(std::uint16_t port);
+
 /// Both ends of a TCP connection over loopback.
 std::pair<UniqueFd, UniqueFd> connected_pair();
 

@@ -157,6 +157,46 @@ TEST_CASE("leaf cache: the same leaf again, a new one before it expires") {
     CHECK(cache.size() == 1);
 }
 
+TEST_CASE("leaf cache: a clock that jumps, either way, never gets a leaf that does not hold at that time") {
+    const std::time_t begin = std::time(nullptr);
+    std::time_t now = begin;
+    const auto authority = Authority::ephemeral(now);
+    LeafCache cache(authority, 1024, [&now] { return now; });
+    for (const auto jump : {0L, 100L, -1L, -30L, 300L, 250L, -90L}) {
+        now = begin + jump * kDay;
+        CAPTURE(jump);
+        const auto leaf = cache.get("api.example");
+        REQUIRE(leaf.has_value());
+        CHECK(tls::to_time(X509_get0_notBefore(leaf->certificate.get())) <= now);
+        CHECK(tls::to_time(X509_get0_notAfter(leaf->certificate.get())) > now);
+    }
+}
+
+TEST_CASE("leaf cache: of names that nobody wants a flood gets few certificates, wanted ones get theirs") {
+    std::time_t now = std::time(nullptr);
+    const auto authority = Authority::ephemeral(now);
+    LeafCache cache(authority, 1024, [&now] { return now; });
+    int number = 0;
+    const auto minted = [&](int names) {
+        int made = 0;
+        for (int i = 0; i < names; ++i)
+            made += cache.get("n" + std::to_string(number++) + ".example", false).has_value();
+        return made;
+    };
+    CHECK(minted(1000) == LeafCache::kUnwantedAtOnce);
+    CHECK(cache.get("n1.example", false).has_value());   // was made before
+    CHECK(cache.get("wanted.example", true).has_value());
+    CHECK(cache.get("late.example", false).error().kind == ErrorKind::too_large);
+    ++now;
+    CHECK(minted(1000) == LeafCache::kUnwantedPerSecond);
+    now -= 1000;
+    CHECK(minted(10) == 0);   // a clock that was set back gives nothing, and takes nothing for long
+    ++now;
+    CHECK(minted(1000) == LeafCache::kUnwantedPerSecond);
+    now += 1000;
+    CHECK(minted(1000) == LeafCache::kUnwantedAtOnce);
+}
+
 TEST_CASE("leaf cache: serials differ, the key is the same") {
     const auto authority = Authority::ephemeral();
     LeafCache cache(authority);

@@ -43,6 +43,7 @@ constexpr const char* kShared = R"(table inet sallyport {
     icmpv6 type 133 ip6 hoplimit 255 meta mark set 1111 accept
     icmpv6 type 135 ip6 hoplimit 255 meta mark set 1111 accept
     icmpv6 type 136 ip6 hoplimit 255 meta mark set 1111 accept
+    ip daddr 127.0.0.11 drop
     fib daddr type local accept
   }
   chain programs {

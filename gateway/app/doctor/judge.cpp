@@ -135,9 +135,17 @@ Finding judge_gateway(const Observations& seen) {
     if (seen.gateway->may_read)
         return open(what, fmt::format("its memory, secrets and all, can be read (pid {})", pid),
                     "give gateway and app pid namespaces of their own, or a user of their own each");
+    const auto self = to_string(seen.gateway->status);
     if (seen.gateway->may_signal)
-        return ok(what, fmt::format("in sight (pid {}): can be ended, which closes everything, but not read", pid));
-    return ok(what, fmt::format("in sight (pid {}), can neither be read nor ended", pid));
+        return ok(what, fmt::format("in sight (pid {}: {}): can be ended, which closes everything, but not read", pid, self));
+    return ok(what, fmt::format("in sight (pid {}: {}), can neither be read nor ended", pid, self));
+}
+
+/// Not the app's to change, and nothing that lets it out.
+Finding judge_landlock(const Observations& seen) {
+    const auto* what = "gateway's files";
+    if (seen.has_landlock) return ok(what, "read-only for it, by Landlock");
+    return not_applicable(what, "no Landlock to be seen in this kernel: its user and its system calls keep it from writing");
 }
 
 Finding judge_engines(const Observations& seen) {
@@ -207,7 +215,7 @@ Diagnosis judge(const Observations& seen) {
     for (const auto& attempt : seen.attempts)
         diagnosis.traffic.push_back(judge_attempt(attempt, !seen.uplinks.empty()));
     for (const auto judge_one : {judge_frames, judge_xdp, judge_mark, judge_users, judge_sudo, judge_cgroups,
-                                 judge_rules, judge_mounts, judge_namespaces, judge_gateway, judge_engines})
+                                 judge_rules, judge_mounts, judge_namespaces, judge_gateway, judge_landlock, judge_engines})
         diagnosis.privileges.push_back(judge_one(seen));
     return diagnosis;
 }

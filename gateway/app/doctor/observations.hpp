@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "container/process_status.hpp"
+
 namespace sallyport::doctor {
 
 /// What became of something that was sent to an address where nobody is.
@@ -31,6 +33,7 @@ struct VisibleGateway {
     pid_t pid = 0;
     bool may_signal = false;
     bool may_read = false;  ///< its memory, as we are or as its user
+    container::ProcessStatus status = {};
 };
 
 struct Observations {
@@ -49,6 +52,7 @@ struct Observations {
     std::vector<std::string> other_namespaces;  ///< network namespaces that we could enter, as "/proc/PID"
     std::vector<std::string> engines;           ///< sockets of container engines that accept us
     std::optional<VisibleGateway> gateway;
+    bool has_landlock = false;  ///< this kernel has it, as far as this process may ask
 };
 
 }  // namespace sallyport::doctor

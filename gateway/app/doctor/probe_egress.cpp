@@ -27,6 +27,7 @@ using namespace std::string_view_literals;
 
 constexpr std::uint16_t kDiscard = 9;
 constexpr int kTcpWaitMs = 1000;
+constexpr int kIcmpWaitMs = 200;
 constexpr std::chrono::milliseconds kDnsWait{1500};
 constexpr std::size_t kMostNameServers = 3;  // MAXNS of resolv.conf(5)
 
@@ -106,11 +107,30 @@ Reach try_datagram(const Endpoint& to, int type, int protocol, std::string_view 
     return fd ? send_to(fd.get(), to, bytes) : Reach::no_socket;
 }
 
+/// A socket for ping(8) hears nothing from send(2) about a refusal by IPv6's rules (net/ipv6/ping.c), but the ICMP
+/// error at once. With one hop to go a packet that has left is not refused by a router, but expires there.
+Reach try_echo_socket(const Endpoint& to, int protocol, std::string_view request) {
+    const UniqueFd fd(::socket(family_of(to), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+    if (!fd) return Reach::no_socket;
+    const int one_hop = 1;
+    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_UNICAST_HOPS, &one_hop, sizeof one_hop);
+    sockaddr_storage storage{};
+    const auto size = to.to_sockaddr(storage);
+    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0) return failure(errno);
+    const auto reach = send_to(fd.get(), to, request);
+    pollfd refused{fd.get(), 0, 0};
+    if (reach != Reach::silence || ::poll(&refused, 1, kIcmpWaitMs) != 1) return reach;
+    int error = 0;
+    socklen_t length = sizeof error;
+    ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &length);
+    return error == EACCES ? Reach::refused : reach;
+}
+
 /// With a socket for ping(8) where one may be had, else with a raw one.
 Reach try_echo(const Endpoint& to) {
     const int protocol = to.address.is_v4() ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
     const auto request = to.address.is_v4() ? "\x08\0\xf7\xff\0\0\0\0"sv : "\x80\0\0\0\0\0\0\0"sv;
-    const auto reach = try_datagram(to, SOCK_DGRAM, protocol, request);
+    const auto reach = try_echo_socket(to, protocol, request);
     return reach == Reach::no_socket ? try_datagram(to, SOCK_RAW, protocol, request) : reach;
 }
 

@@ -1,8 +1,10 @@
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -47,9 +49,8 @@ bool is_gateway(pid_t pid) {
 
 /// As /proc/PID/status has it: the directory itself belongs to root when the process is not dumpable.
 uid_t user_of(pid_t pid) {
-    const auto status = container::read_file(directory_of(pid) + "/status").value_or("");
-    const auto at = status.find("\nUid:\t");
-    return at == status.npos ? ::getuid() : static_cast<uid_t>(std::strtoul(status.c_str() + at + 6, nullptr, 10));
+    const auto status = container::read_file(directory_of(pid) + "/status");
+    return status ? container::parse_process_status(*status).user : ::getuid();
 }
 
 /// Opening it is where the kernel asks whether ptrace(2) would be allowed (mem_open of fs/proc/base.c).
@@ -67,7 +68,8 @@ std::optional<VisibleGateway> find_gateway(const std::vector<pid_t>& pids) {
     if (found == pids.end()) return std::nullopt;
     const bool readable = succeeds_in_child([&] { return open_memory(*found); }) ||
                           succeeds_in_child([&] { return open_memory_as_its_user(*found); });
-    return VisibleGateway{*found, ::kill(*found, 0) == 0, readable};
+    const auto status = container::read_file(directory_of(*found) + "/status").value_or("");
+    return VisibleGateway{*found, ::kill(*found, 0) == 0, readable, container::parse_process_status(status)};
 }
 
 // ---- other network namespaces
@@ -136,6 +138,7 @@ void probe_neighbours(Observations& seen) {
     seen.gateway = find_gateway(pids);
     seen.other_namespaces = find_other_namespaces(pids);
     seen.engines = find_engines();
+    seen.has_landlock = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
 }
 
 }  // namespace sallyport::doctor
