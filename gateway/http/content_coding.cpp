@@ -120,7 +120,7 @@ public:
     }
     Result<void> run(std::string_view& in, std::string& out) override {
         auto result = BROTLI_DECODER_RESULT_SUCCESS;
-        if (complete()) {
+        if (BrotliDecoderIsFinished(state_.get())) {
             in = {};   // nobody reads what follows
             return {};
         }
@@ -191,6 +191,7 @@ public:
             });
             if (ZSTD_isError(hint)) return malformed();
             complete_ = hint == 0;   // another frame may follow
+            if (complete_) pending_ = false;
             if (out.size() > before) break;
         }
         return {};

@@ -175,9 +175,10 @@ SITUATION("scrub: a compressed body is decoded, scrubbed and encoded again") {
         echo.answer(response(200, {{"content-encoding", name}, {"content-length", std::to_string(body.size())}}), pieces);
         const auto head = echo.client->read_head();
         CHECK(head.field("content-encoding") == name);
-        CHECK_FALSE(head.has("content-length"));
         const auto rest = echo.client->read_rest();
         CHECK(rest.whole);
+        const bool right = !head.has("content-length") || head.field("content-length") == std::to_string(rest.body.size());
+        CHECK(right);   // one that is small enough to be read whole has one
         CHECK(decoded(coding, rest.body) == clean);
     }
 }
