@@ -165,7 +165,9 @@ SITUATION("scrub: a compressed body is decoded, scrubbed and encoded again") {
     for (int i = 0; i < 20'000; ++i) text += fmt::format("{} {} ", i * 7919 % 10'007, i % 1000 == 0 ? kValue : "and on");
     std::string clean = text;
     for (std::size_t at; (at = clean.find(kValue)) != std::string::npos;) clean.replace(at, kValue.size(), kPlaceholder);
-    for (const auto& [name, coding] : kCodings) {
+    for (const auto& known : kCodings) {
+        const std::string name = known.first;
+        const auto coding = known.second;
         CAPTURE(name);
         const auto asked = echo.ask(request("GET", "/", {{"accept-encoding", name}}));
         CHECK(asked.field("accept-encoding") == name);
@@ -194,7 +196,9 @@ SITUATION("scrub: events arrive as they come, compressed or not") {
     }
     echo.origin->send_end();
     CHECK(echo.client->read_rest().whole);
-    for (const auto& [name, coding] : kCodings) {
+    for (const auto& known : kCodings) {
+        const std::string name = known.first;
+        const auto coding = known.second;
         CAPTURE(name);
         echo.ask();
         echo.origin->send_head(response(200, {{"content-encoding", name}}), false);
