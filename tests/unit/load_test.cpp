@@ -212,6 +212,8 @@ to   = "http://[2001:db8::1]"
             {secret + "basic='user:x'\n", "p.toml:5:7", "without \":\""},
             {secret + "basic=\"a\\nb\"\n", "p.toml:5:7", "printable"},
             {secret + "placeholder='1234567'\n", "p.toml:5:13", "at least 8"},
+            {secret + "placeholder='12345678'\nplaceholder_in=['body']\n", "p.toml:6:17", "not \"body\""},
+            {secret + "header='x-a'\nplaceholder_in=['path']\n", "p.toml:6:16", "give that too"},
             {secret + "placeholder='1234 5678'\n", "p.toml:5:13", "without spaces"},
             {secret + "placeholder=\"1234567\xc3\xa9\"\n", "p.toml:5:13", "printable ASCII"},
             {secret + "basic='u'\n" + secret + "header='x-a'\n", "p.toml:6:1",
