@@ -81,17 +81,19 @@ public:
     static std::string said(const nlohmann::json& event);
 
 private:
-    void judge(WirePeer& client, const Attempt& row, const std::string& address);
+    struct Judged {
+        std::string client;  ///< its address
+        Attempt row;
+    };
+
     AttemptGround(const std::string& answer);
+    void judge(WirePeer& client, const Attempt& row, const std::string& address);
+    static void check_line(const Judged&, const std::string& line);
     std::string arrived(std::size_t bytes);
 
     RecordingOrigin secure_;
     RecordingOrigin plain_;
     std::unique_ptr<SealedGateway> gateway_;
-    struct Judged {
-        std::string client;  ///< its address
-        Attempt row;
-    };
     std::vector<Judged> judged_;
 };
 
