@@ -73,8 +73,10 @@ TEST_CASE("version: that an origin was asked is on record, where no request foll
         if (requests) {
             client.send(fmt::format("GET /x HTTP/1.1\r\nHost: api.test:{}\r\nConnection: close\r\n\r\n", port));
             CHECK(client.read_to_end().ends_with("hello"));
+        } else {
+            client.shutdown_write();
+            CHECK(client.read_to_end() == "");   // the gateway has seen the handshake's end, and all else
         }
-        client.close();
         const auto log = gateway->finish();
         REQUIRE(log.size() == 1);
         CHECK(log[0]["event"] == (requests ? "request" : "connection"));
