@@ -13,6 +13,7 @@
 
 #include "container/seal.hpp"
 #include "gateway/base/unique_fd.hpp"
+#include "tests/support/skip.hpp"
 
 namespace sallyport::test {
 
@@ -93,8 +94,5 @@ struct Sealed {
 
     static std::optional<Sealed> create();
 };
-
-/// Says "skipped: why", and fails the running test where CI is set.
-void skip(const std::string& why);
 
 }  // namespace sallyport::test

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/support/shell.hpp"
+#include "tests/support/skip.hpp"
 #include "tests/support/stand_in.hpp"
 
 namespace sallyport::test {
@@ -56,8 +57,5 @@ private:
 
 /// The program, where every user can execute it.
 std::string program();
-
-/// Says "skipped: why", and fails the running test where CI is set.
-void skip(const std::string& why);
 
 }  // namespace sallyport::test
