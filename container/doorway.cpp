@@ -84,10 +84,8 @@ void Doorway::serve(int stop) {
         }
         auto asking = std::exchange(asking_, {});
         for (std::size_t i = 0; i < asking.size(); ++i) {
-            if (events[i + 3].revents)
-                answer(std::move(asking[i]));
-            else
-                asking_.push_back(std::move(asking[i]));
+            if (events[i + 3].revents) answer(std::move(asking[i]));
+            else asking_.push_back(std::move(asking[i]));
         }
         if (events[1].revents) accept_one();
     }

@@ -21,8 +21,8 @@ enum class DoorwayRequest : char {
     socket6 = '6',
 };
 enum class DoorwayAnswer : char {
-    busy = 'b',      ///< a gateway is connected
-    waiting = 'w',   ///< none is
+    busy = 'b',     ///< a gateway is connected
+    waiting = 'w',  ///< none is
 };
 
 /// Listens at `path`, which may be connected to by whoever can write to its directory as member of its group. A file

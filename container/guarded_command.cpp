@@ -113,9 +113,7 @@ GuardedCommand::GuardedCommand(UniqueFd process, UniqueFd channel, Terminal term
 
 GuardedCommand::GuardedCommand(GuardedCommand&& other) noexcept = default;
 
-GuardedCommand::~GuardedCommand() {
-    end_sandbox();
-}
+GuardedCommand::~GuardedCommand() { end_sandbox(); }
 
 void GuardedCommand::receive_setup() {
     const auto note = receive_note(channel_.get());
@@ -124,17 +122,11 @@ void GuardedCommand::receive_setup() {
     sockets_ = receive_sockets(channel_.get());
 }
 
-void GuardedCommand::withhold(const std::string& variable) {
-    send_note(channel_.get(), NoteKind::withhold, variable);
-}
+void GuardedCommand::withhold(const std::string& variable) { send_note(channel_.get(), NoteKind::withhold, variable); }
 
-void GuardedCommand::release() {
-    send_note(channel_.get(), NoteKind::go);
-}
+void GuardedCommand::release() { send_note(channel_.get(), NoteKind::go); }
 
-void GuardedCommand::forward_signal(int number) {
-    send_note(channel_.get(), NoteKind::signal, std::to_string(number));
-}
+void GuardedCommand::forward_signal(int number) { send_note(channel_.get(), NoteKind::signal, std::to_string(number)); }
 
 int GuardedCommand::finish() {
     const auto note = receive_note(channel_.get());

@@ -95,13 +95,9 @@ bool has_capability(int capability) {
     return capng_have_capability(CAPNG_EFFECTIVE, static_cast<unsigned>(capability)) != 0;
 }
 
-void keep_default_capabilities() {
-    keep(kDefaultCapabilities);
-}
+void keep_default_capabilities() { keep(kDefaultCapabilities); }
 
-void keep_only_kill() {
-    keep(std::array{CAP_KILL});
-}
+void keep_only_kill() { keep(std::array{CAP_KILL}); }
 
 void give_up_privileges(const Account& account) {
     // While we still may: the bounding set needs CAP_SETPCAP, the user CAP_SETGID and CAP_SETUID.

@@ -16,8 +16,8 @@ void keep_default_capabilities();
 /// For the init process once it is set up: it forwards signals and does nothing else. Throws StartupError.
 void keep_only_kill();
 
-/// For our own serving processes, once all that needs a privilege is done: becomes `account` and keeps no capability, in
-/// the bounding set as far as CAP_SETPCAP allows; sets no_new_privs; no other process may look into this one. Of the
+/// For our own serving processes, once all that needs a privilege is done: becomes `account` and keeps no capability,
+/// in the bounding set as far as CAP_SETPCAP allows; sets no_new_privs; no other process may look into this one. Of the
 /// calling thread only: call it before others are started. Throws StartupError.
 void give_up_privileges(const Account& account);
 

@@ -158,9 +158,7 @@ bool allow(const Filter& filter, const char* name, std::initializer_list<scmp_ar
 scmp_arg_cmp bits(unsigned argument, std::uint64_t mask, std::uint64_t value) {
     return {argument, SCMP_CMP_MASKED_EQ, mask, value};
 }
-scmp_arg_cmp is(unsigned argument, std::uint64_t value) {
-    return bits(argument, 0xffffffff, value);
-}
+scmp_arg_cmp is(unsigned argument, std::uint64_t value) { return bits(argument, 0xffffffff, value); }
 
 bool allow_with_conditions(const Filter& filter) {
     bool good = allow(filter, "clone", {bits(0, CLONE_THREAD, CLONE_THREAD)});

@@ -63,10 +63,8 @@ std::vector<std::string> aliases(const std::vector<Mount>& mounts, const std::st
     std::vector<std::string> found;
     for (const auto& mount : mounts) {
         if (mount.device != owner->device) continue;
-        if (is_within(inner, mount.root))
-            found.push_back(join(mount.point, below(inner, mount.root)));
-        else if (is_within(mount.root, inner))
-            found.push_back(mount.point);
+        if (is_within(inner, mount.root)) found.push_back(join(mount.point, below(inner, mount.root)));
+        else if (is_within(mount.root, inner)) found.push_back(mount.point);
     }
     std::sort(found.begin(), found.end());
     found.erase(std::unique(found.begin(), found.end()), found.end());

@@ -94,8 +94,7 @@ bool is_of_one_container(const std::string& proc_self_cgroup) {
     for (std::string line; std::getline(lines, line);) {
         const auto name = line.find(':') + 1;
         const auto path = line.find(':', name) + 1;
-        if (line.starts_with("0::"))
-            unified = line.substr(path);
+        if (line.starts_with("0::")) unified = line.substr(path);
         else if (const auto hierarchy = line.substr(name, path - name - 1);
                  hierarchy == "name=systemd" || hierarchy == "pids")
             managed.push_back(line.substr(path));

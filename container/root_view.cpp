@@ -30,9 +30,7 @@ constexpr std::array<std::array<const char*, 2>, 4> kDeviceLinks = {{{"/proc/sel
                                                                      {"/proc/self/fd/1", "stdout"},
                                                                      {"/proc/self/fd/2", "stderr"}}};
 
-bool exists(const std::string& path) {
-    return ::access(path.c_str(), F_OK) == 0;
-}
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 /// ENOENT and EINVAL: covered by one of our own mounts by now.
 void make_read_only(const std::string& point) {

@@ -23,9 +23,7 @@ namespace fs = std::filesystem;
 constexpr const char* kOutsideDevices[] = {"/dev/infiniband", "/dev/vhost-vsock"};
 constexpr unsigned long kPlain = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
-std::string in_guard_directory(const std::string& name) {
-    return std::string(kGuardDirectory) + "/" + name;
-}
+std::string in_guard_directory(const std::string& name) { return std::string(kGuardDirectory) + "/" + name; }
 
 void mount_tmpfs(const std::string& point, unsigned long flags, const char* options) {
     if (::mount("tmpfs", point.c_str(), "tmpfs", flags, options) != 0)
@@ -96,8 +94,7 @@ void replace_run(const SandboxView& view) {
     mount_tmpfs(run, MS_NOSUID | MS_NODEV, "mode=0755,size=256m,nr_inodes=65536");
     for (const auto& entry : kept) {
         fs::create_directories(fs::path(entry.path).parent_path());
-        if (!entry.link)
-            write_file(entry.path, entry.content, 0644);
+        if (!entry.link) write_file(entry.path, entry.content, 0644);
         else if (::symlink(entry.content.c_str(), entry.path.c_str()) != 0)
             throw system_error("cannot create " + entry.path, errno);
     }

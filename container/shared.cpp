@@ -103,9 +103,7 @@ void guard_shared_namespace(const SharedSpec& spec) {
     }
 }
 
-void unguard_shared_namespace() {
-    netfilter::remove(netfilter::shared_ruleset({}));
-}
+void unguard_shared_namespace() { netfilter::remove(netfilter::shared_ruleset({})); }
 
 GatewaySockets open_shared_sockets() {
     GatewaySockets sockets;

@@ -23,7 +23,8 @@ void replace_when_different(const std::string& path, const std::string& content)
 
 std::string environment_file(const std::string& ca, const std::string& bundle) {
     std::string text;
-    for (const auto& [variable, file] : trust_environment({})) text += variable + "=" + (file == kCaFile ? ca : bundle) + "\n";
+    for (const auto& [variable, file] : trust_environment({}))
+        text += variable + "=" + (file == kCaFile ? ca : bundle) + "\n";
     return text;
 }
 

@@ -60,12 +60,9 @@ void clone_directory(const std::string& directory) {
         throw system_error("cannot put a copy over " + directory, errno);
     for (const auto& entry : entries) {
         const auto path = directory + "/" + entry.path;
-        if (entry.type == fs::file_type::directory)
-            ::mkdir(path.c_str(), entry.mode);
-        else if (entry.type == fs::file_type::regular)
-            write_file(path, entry.content, entry.mode);
-        else if (::symlink(entry.content.c_str(), path.c_str()) != 0)
-            throw system_error("cannot copy " + path, errno);
+        if (entry.type == fs::file_type::directory) ::mkdir(path.c_str(), entry.mode);
+        else if (entry.type == fs::file_type::regular) write_file(path, entry.content, entry.mode);
+        else if (::symlink(entry.content.c_str(), path.c_str()) != 0) throw system_error("cannot copy " + path, errno);
     }
 }
 

@@ -123,7 +123,8 @@ private:
     }
 
     void set_variables(const std::string& bundle) {
-        std::string exports = "# Programs with certificates of their own: use the system's, the gateway's CA among them.\n";
+        std::string exports =
+            "# Programs with certificates of their own: use the system's, the gateway's CA among them.\n";
         std::string environment = read_file(root_ + kEnvironment).value_or("");
         for (const auto& [variable, value] : system_trust_environment(bundle)) {
             exports += "export " + variable + "=" + value + "\n";

@@ -10,18 +10,10 @@
 #include "gateway/base/wiped_memory.hpp"
 
 // The standard library's other forms end in these ([new.delete]). How large the block is, the heap knows best.
-void operator delete(void* block) noexcept {
-    sallyport::wipe_and_free(block);
-}
-void operator delete(void* block, std::size_t) noexcept {
-    sallyport::wipe_and_free(block);
-}
-void operator delete(void* block, std::align_val_t) noexcept {
-    sallyport::wipe_and_free(block);
-}
-void operator delete(void* block, std::size_t, std::align_val_t) noexcept {
-    sallyport::wipe_and_free(block);
-}
+void operator delete(void* block) noexcept { sallyport::wipe_and_free(block); }
+void operator delete(void* block, std::size_t) noexcept { sallyport::wipe_and_free(block); }
+void operator delete(void* block, std::align_val_t) noexcept { sallyport::wipe_and_free(block); }
+void operator delete(void* block, std::size_t, std::align_val_t) noexcept { sallyport::wipe_and_free(block); }
 
 namespace sallyport {
 

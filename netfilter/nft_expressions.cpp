@@ -22,9 +22,7 @@ constexpr std::uint32_t kLoopbackIndex = 1;    // LOOPBACK_IFINDEX of net/flow.h
 constexpr std::uint32_t kNobody = 0xffffffff;  // (uid_t)-1: no user, so every socket's owner differs from it
 
 // NF_CT_STATE_BIT() of net/netfilter/nf_conntrack.h, which is the kernel's own; nft(8) has the same numbers.
-constexpr std::uint32_t state_bit(unsigned info) {
-    return 1u << (info + 1);
-}
+constexpr std::uint32_t state_bit(unsigned info) { return 1u << (info + 1); }
 
 /// Every match loads into register 1 and compares there.
 class ExpressionWriter {

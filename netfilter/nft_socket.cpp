@@ -101,12 +101,9 @@ bool NftSocket::has_table(const Table& wanted) {
     std::optional<bool> found;
     drain(socket_.get(), [&](const nlmsghdr* message) {
         const auto error = acknowledged(message);
-        if (!error)
-            found = true;
-        else if (*error == ENOENT)
-            found = false;
-        else
-            throw system_error("cannot ask nf_tables for table " + wanted.name, *error);
+        if (!error) found = true;
+        else if (*error == ENOENT) found = false;
+        else throw system_error("cannot ask nf_tables for table " + wanted.name, *error);
     });
     if (!found) throw StartupError("nf_tables does not say whether table " + wanted.name + " exists");
     return *found;

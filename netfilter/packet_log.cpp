@@ -28,9 +28,7 @@ constexpr int kMostExtensionHeaders = 8;
 // Not in every libc's netinet/in.h under that name.
 constexpr std::uint8_t kUdpLite = 136;
 
-std::uint8_t byte_at(Bytes bytes, std::size_t i) {
-    return std::to_integer<std::uint8_t>(bytes[i]);
-}
+std::uint8_t byte_at(Bytes bytes, std::size_t i) { return std::to_integer<std::uint8_t>(bytes[i]); }
 
 std::uint16_t word_at(Bytes bytes, std::size_t i) {
     return static_cast<std::uint16_t>(byte_at(bytes, i) << 8 | byte_at(bytes, i + 1));

@@ -51,7 +51,8 @@ asio::awaitable<bool> in_time(Socket& socket, Operation operation) {
 bool somebody_listens(const sockaddr_un& address, const std::string& path) {
     const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) throw system_error("socket", errno);
-    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN) return true;
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN)
+        return true;
     if (errno == ECONNREFUSED || errno == ENOENT) return false;
     throw system_error("the admin socket " + path + " cannot be used", errno);
 }
@@ -60,7 +61,8 @@ bool somebody_listens(const sockaddr_un& address, const std::string& path) {
 void clear_place(const sockaddr_un& address, const std::string& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return;
-    if (!S_ISSOCK(info.st_mode)) throw StartupError("the admin socket " + path + " cannot be made: something else is there");
+    if (!S_ISSOCK(info.st_mode))
+        throw StartupError("the admin socket " + path + " cannot be made: something else is there");
     if (somebody_listens(address, path)) throw StartupError("another gateway serves at " + path);
     if (::unlink(path.c_str()) != 0) throw system_error("the old admin socket " + path + " cannot be removed", errno);
 }
@@ -85,7 +87,7 @@ UniqueFd open_admin_socket(const std::string& path, uid_t owner) {
     clear_place(address, path);
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) throw system_error("socket", errno);
-    ::fchmod(fd.get(), 0600);   // before bind(2), which gives the file this mode: it is at no moment open to others
+    ::fchmod(fd.get(), 0600);  // before bind(2), which gives the file this mode: it is at no moment open to others
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::lchown(path.c_str(), owner, static_cast<gid_t>(-1)) != 0 ||
         ::listen(fd.get(), static_cast<int>(kMaxConnections)) != 0)
@@ -111,9 +113,7 @@ struct Admin::State {
         return {0, "serving\n"};
     }
 
-    Answer status() const {
-        return {0, status_text(serving(), reloader, audit)};
-    }
+    Answer status() const { return {0, status_text(serving(), reloader, audit)}; }
 
     /// The outcome is shared with the reload, which may end after us.
     static asio::awaitable<Answer> reload(Ptr state, asio::any_io_executor executor) {
@@ -133,8 +133,7 @@ struct Admin::State {
         if (outcome->reload->mistakes.empty())
             answer = {0, fmt::format("{} was read again; {} connections ended{}\n", state->reloader.policy_file(),
                                      outcome->reload->ended, state->reloader.restart_note())};
-        else
-            answer.text = outcome->reload->mistakes + "\n";
+        else answer.text = outcome->reload->mistakes + "\n";
         co_return answer;
     }
 
@@ -164,8 +163,9 @@ struct Admin::State {
             const bool of_that_client = !fd && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED);
             if (fd && state->connections.size() < kMaxConnections) {
                 state->connections.emplace_front(state->acceptor.get_executor(), stream_protocol(), fd.release());
-                asio::co_spawn(state->acceptor.get_executor(), serve(state, state->connections.begin()), asio::detached);
-            } else if (!fd && !of_that_client) {   // out of descriptors: the connection stays, and we must not spin
+                asio::co_spawn(state->acceptor.get_executor(), serve(state, state->connections.begin()),
+                               asio::detached);
+            } else if (!fd && !of_that_client) {  // out of descriptors: the connection stays, and we must not spin
                 asio::steady_timer pause(state->acceptor.get_executor(), std::chrono::milliseconds(100));
                 co_await pause.async_wait(kToken);
                 if (state->stopped) co_return;

@@ -19,7 +19,7 @@ namespace sallyport::app {
 
 /// What only the command that serves knows.
 struct Serving {
-    std::string form;           ///< "sealed", "shared"
+    std::string form;  ///< "sealed", "shared"
     std::size_t sessions = 0;
     std::string problem = {};   ///< not empty: it does not serve, and why: "waiting for the doorway at ..."
     bool files_locked = false;  ///< container::Confinement
@@ -33,7 +33,8 @@ UniqueFd open_admin_socket(const std::string& path, uid_t owner = ::geteuid());
 class Admin {
 public:
     /// All that is passed by reference must outlive it.
-    Admin(boost::asio::io_context&, UniqueFd admin_socket, Reloader&, const audit::Audit&, std::function<Serving()> serving);
+    Admin(boost::asio::io_context&, UniqueFd admin_socket, Reloader&, const audit::Audit&,
+          std::function<Serving()> serving);
     /// Closes and removes the socket.
     ~Admin();
     Admin(const Admin&) = delete;

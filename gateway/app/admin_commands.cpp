@@ -17,7 +17,7 @@ namespace sallyport::app {
 namespace {
 
 constexpr std::size_t kMaxAnswer = 1024 * 1024;
-constexpr timeval kPatience{130, 0};   ///< a reload may wait for secrets' commands
+constexpr timeval kPatience{130, 0};  ///< a reload may wait for secrets' commands
 
 UniqueFd connect_to(const std::string& path) {
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -62,7 +62,8 @@ int ask_gateway(const std::string& request, const std::string& path) {
     const auto [end, failed] = std::from_chars(answer.data(), answer.data() + answer.size(), status);
     if (failed != std::errc{} || end == answer.data() + answer.size() || *end != '\n' || status < 0 || status > 2)
         throw StartupError("what answers at " + path + " is no gateway");
-    fmt::print(status == 0 ? stdout : stderr, "{}", printable(answer.substr(static_cast<std::size_t>(end - answer.data()) + 1)));
+    fmt::print(status == 0 ? stdout : stderr, "{}",
+               printable(answer.substr(static_cast<std::size_t>(end - answer.data()) + 1)));
     return status;
 }
 

@@ -73,9 +73,7 @@ void answer(int channel, const std::vector<std::string>& command, std::chrono::m
     ::_exit(0);
 }
 
-Error gone() {
-    return {ErrorKind::io, "cannot be started: what starts it for the gateway has gone"};
-}
+Error gone() { return {ErrorKind::io, "cannot be started: what starts it for the gateway has gone"}; }
 
 }  // namespace
 

@@ -31,7 +31,8 @@ void add_mode(CLI::App& command, policy::Mode& mode) {
 
 void add_outer_proxy(CLI::App& command, std::optional<std::string>& proxy) {
     command
-        .add_option("--outer-proxy", proxy, "Reach origins through this HTTP proxy (default: HTTPS_PROXY); \"\" for none")
+        .add_option("--outer-proxy", proxy,
+                    "Reach origins through this HTTP proxy (default: HTTPS_PROXY); \"\" for none")
         ->type_name("URL");
 }
 

@@ -53,9 +53,9 @@ int doorway(const std::string& socket_path) {
 
 int doorway_health(const std::string& socket_path) {
     const auto answer = container::ask_doorway(socket_path, container::DoorwayRequest::health);
-    const auto* state = !answer                                          ? "no doorway answers"
+    const auto* state = !answer                                     ? "no doorway answers"
                         : *answer == container::DoorwayAnswer::busy ? "a gateway serves"
-                                                                         : "waiting for a gateway";
+                                                                    : "waiting for a gateway";
     fmt::print("{}: {}\n", socket_path, state);
     return answer ? 0 : 1;
 }

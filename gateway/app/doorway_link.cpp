@@ -52,7 +52,7 @@ void DoorwayLink::ask() {
 }
 
 void DoorwayLink::take_answer(const boost::system::error_code& ec) {
-    if (!peer_.is_open()) return;   // stopped
+    if (!peer_.is_open()) return;  // stopped
     timer_.cancel();
     if (ec) return ask_again("it does not answer");
     char first = 0;

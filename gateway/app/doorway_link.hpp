@@ -48,7 +48,7 @@ private:
     std::function<void()> on_lost_;
     boost::asio::posix::stream_descriptor peer_;
     boost::asio::steady_timer timer_;
-    std::string said_;   ///< what we wait for, as it was said last
+    std::string said_;  ///< what we wait for, as it was said last
     std::unique_ptr<Proxy> proxy_;
 };
 

@@ -17,8 +17,8 @@ struct FileMark {
     dev_t device = 0;
     ino_t inode = 0;
     off_t size = 0;
-    std::int64_t modified = 0;   ///< nanoseconds
-    std::int64_t changed = 0;    ///< nanoseconds: contents, owner or mode
+    std::int64_t modified = 0;  ///< nanoseconds
+    std::int64_t changed = 0;   ///< nanoseconds: contents, owner or mode
 
     auto operator<=>(const FileMark&) const = default;
 };

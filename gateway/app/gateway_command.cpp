@@ -40,7 +40,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::chrono::milliseconds kDrainTime{500};   ///< for sessions to record their end
+constexpr std::chrono::milliseconds kDrainTime{500};  ///< for sessions to record their end
 constexpr const char* kEnded = "the gateway has ended";
 constexpr const char* kContainerState = "/var/lib/sallyport";
 
@@ -57,10 +57,12 @@ ProxyOptions proxy_options(const GatewayOptions& options) {
     // What the variable tells clients in the namespace that we share: it would lead from us to us, for ever.
     if (proxy.outer_proxy && !options.doorway && proxy.outer_proxy->port == container::kExplicitProxyPort &&
         net::NoProxy().covers(proxy.outer_proxy->host, 0))
-        throw StartupError("the outer proxy of HTTPS_PROXY is this gateway itself; --outer-proxy \"\" does without one");
+        throw StartupError(
+            "the outer proxy of HTTPS_PROXY is this gateway itself; --outer-proxy \"\" does without one");
     if (!options.origin_ca) return proxy;
     const auto extra = container::certificate_blocks(container::read_file(*options.origin_ca).value_or(""));
-    if (extra.empty()) throw StartupError("--origin-ca " + *options.origin_ca + " cannot be read, or holds no certificate");
+    if (extra.empty())
+        throw StartupError("--origin-ca " + *options.origin_ca + " cannot be read, or holds no certificate");
     proxy.trusted_pem = container::system_bundle() + extra;
     return proxy;
 }
@@ -81,8 +83,8 @@ struct Prepared {
     UniqueFd log;
     UniqueFd admin;
     Report report;
-    container::GatewaySockets shared;       ///< of the shared form
-    std::vector<UniqueFd> published;        ///< of the sealed form
+    container::GatewaySockets shared;  ///< of the shared form
+    std::vector<UniqueFd> published;   ///< of the sealed form
 };
 
 Prepared prepare(const GatewayOptions& options) {
@@ -99,15 +101,13 @@ Prepared prepare(const GatewayOptions& options) {
     auto proxy = proxy_options(options);
     container::GatewaySockets shared;
     std::vector<UniqueFd> published;
-    if (options.doorway)
-        published = open_published_ports(policy->publications());
-    else
-        shared = container::open_shared_sockets();
+    if (options.doorway) published = open_published_ports(policy->publications());
+    else shared = container::open_shared_sockets();
     auto admin = open_admin_socket(options.admin, options.user ? account.uid : ::geteuid());
     container::give_up_privileges(account);
     require_readable_policy(options.policy_file);
-    return {std::move(policy), std::move(commands), std::move(authority), std::move(proxy), std::move(log),
-            std::move(admin), std::move(report), std::move(shared), std::move(published)};
+    return {std::move(policy), std::move(commands), std::move(authority), std::move(proxy),    std::move(log),
+            std::move(admin),  std::move(report),   std::move(shared),    std::move(published)};
 }
 
 /// Until those that were ended have recorded it.
@@ -120,7 +120,7 @@ void drain(asio::io_context& io, const std::function<std::size_t()>& left) {
 /// Without destructors: some session may not have ended, and refers to what they would take away.
 [[noreturn]] void finish(const Report& report, std::optional<audit::Audit>& audit) {
     const bool denied = report.print(*audit);
-    audit.reset();   // the log is on disk
+    audit.reset();  // the log is on disk
     std::_Exit(denied ? kDeniedStatus : 0);
 }
 
@@ -148,7 +148,8 @@ void gateway(const GatewayOptions& options) {
     Reloader reloader(io, rules, *audit, std::move(reload));
     reloader.reload_on_hangup();
     if (options.doorway) {
-        Publisher publisher(io, *options.doorway, *audit, prepared.policy->publications(), std::move(prepared.published));
+        Publisher publisher(io, *options.doorway, *audit, prepared.policy->publications(),
+                            std::move(prepared.published));
         DoorwayLink link(io, *options.doorway, make_proxy, [&publisher] { publisher.end_all("the doorway has gone"); });
         const Admin admin(io, std::move(prepared.admin), reloader, *audit, [&] {
             return Serving{"sealed", link.sessions() + publisher.connections(), link.problem(), confinement.files};
@@ -161,8 +162,9 @@ void gateway(const GatewayOptions& options) {
         finish(report, audit);
     }
     const auto proxy = make_proxy(std::move(prepared.shared));
-    const Admin admin(io, std::move(prepared.admin), reloader, *audit,
-                      [&] { return Serving{"shared", proxy->sessions(), {}, confinement.files}; });
+    const Admin admin(io, std::move(prepared.admin), reloader, *audit, [&] {
+        return Serving{"shared", proxy->sessions(), {}, confinement.files};
+    });
     fmt::print(stderr, "sallyport: serving the network namespace that we share\n");
     io.run();
     proxy->stop(kEnded);

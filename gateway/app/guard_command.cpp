@@ -14,15 +14,16 @@
 namespace sallyport::app {
 namespace {
 
-constexpr uid_t kNobodyExempt = 0;   // refused, after everything has been closed
+constexpr uid_t kNobodyExempt = 0;  // refused, after everything has been closed
 
 std::vector<std::uint16_t> published_ports(const std::string& policy_file) {
     const auto policy = load_policy_file(policy_file);
     std::vector<std::uint16_t> ports;
     for (const auto& publication : policy->publications()) {
         if (publication.listen != publication.port)
-            throw StartupError(publication.where.to_string() +
-                               ": listen and port are one where the gateway shares the sandbox's network: leave listen out");
+            throw StartupError(
+                publication.where.to_string() +
+                ": listen and port are one where the gateway shares the sandbox's network: leave listen out");
         ports.push_back(publication.port);
     }
     return ports;

@@ -31,8 +31,9 @@ Proxy::Proxy(boost::asio::io_context& io, session::LiveRules& rules, const tls::
     listen(io, std::move(sockets.tcp6), session::serve_redirected);
     listen(io, std::move(sockets.proxy4), session::serve_proxied);
     listen(io, std::move(sockets.proxy6), session::serve_proxied);
-    dns_ = std::make_unique<dns::Server>(io, dns_sockets(sockets), addresses_, [&rules] { return rules.current()->policy; },
-                                         [this](const dns::DeniedName& name) { record_denied(name); }, dns::Server::Limits{});
+    dns_ = std::make_unique<dns::Server>(
+        io, dns_sockets(sockets), addresses_, [&rules] { return rules.current()->policy; },
+        [this](const dns::DeniedName& name) { record_denied(name); }, dns::Server::Limits{});
     if (sockets.packet_log) packets_ = std::make_unique<PacketAudit>(io, std::move(sockets.packet_log), audit);
 }
 

@@ -16,8 +16,8 @@ namespace sallyport::app {
 /// What a machine or a test may want otherwise.
 struct ProxyOptions {
     session::TimeLimits limits;
-    std::string trusted_pem;    ///< authorities that origins are verified against; empty: the system's
-    std::string name_servers;   ///< as net::Resolver takes them; empty: the system's
+    std::string trusted_pem;   ///< authorities that origins are verified against; empty: the system's
+    std::string name_servers;  ///< as net::Resolver takes them; empty: the system's
     std::optional<net::OuterProxy> outer_proxy = {};
     std::size_t most_sessions = session::Sessions::most_of(net::most_descriptors());
 };
@@ -26,8 +26,8 @@ struct ProxyOptions {
 /// is passed by reference must outlive it.
 class Proxy {
 public:
-    Proxy(boost::asio::io_context&, session::LiveRules&, const tls::Authority&, audit::Audit&, container::GatewaySockets,
-          const ProxyOptions& = {});
+    Proxy(boost::asio::io_context&, session::LiveRules&, const tls::Authority&, audit::Audit&,
+          container::GatewaySockets, const ProxyOptions& = {});
 
     /// No new connections; those that run are ended, and record their end while the io_context runs on.
     void stop(const char* why = "the command has ended");

@@ -74,7 +74,8 @@ UniqueFd listen_on(bool v4, std::uint16_t port) {
     if (!v4) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     sockaddr_storage storage{};
     const auto size = Endpoint{v4 ? IpAddress() : IpAddress::v6({}), port}.to_sockaddr(storage);
-    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0 && ::listen(fd.get(), kBacklog) == 0) return fd;
+    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0 && ::listen(fd.get(), kBacklog) == 0)
+        return fd;
     const int error = errno;
     fd.reset();
     errno = error;
@@ -120,7 +121,7 @@ std::vector<UniqueFd> open_published_ports(const std::vector<policy::Publication
             throw StartupError(publication.where.to_string() + ": port " + std::to_string(publication.port) +
                                " is the gateway's own in the sandbox: whoever reached it would get the secrets put in");
         auto fd = listen_on(false, publication.listen);
-        if (!fd && errno != EADDRINUSE && errno != EACCES) fd = listen_on(true, publication.listen);   // no IPv6 here
+        if (!fd && errno != EADDRINUSE && errno != EACCES) fd = listen_on(true, publication.listen);  // no IPv6 here
         if (!fd)
             throw system_error("cannot listen on port " + std::to_string(publication.listen) + ", published at " +
                                    publication.where.to_string(),
@@ -162,7 +163,7 @@ asio::awaitable<void> Publisher::accept_all(Acceptor& acceptor, policy::Publicat
             asio::co_spawn(io_, serve(std::move(client), publication), [this](std::exception_ptr) { --connections_; });
             continue;
         }
-        pause.expires_after(kPause);   // full, or out of descriptors: connections that end make room
+        pause.expires_after(kPause);  // full, or out of descriptors: connections that end make room
         co_await pause.async_wait(kNoThrow);
     }
 }

@@ -23,7 +23,7 @@ namespace sallyport::app {
 /// What a load came to, for the serving thread.
 struct Reloader::Loaded {
     session::Rules rules;
-    std::string mistakes;   ///< not empty: there are no rules
+    std::string mistakes;  ///< not empty: there are no rules
     std::vector<Done> done;
 };
 
@@ -103,7 +103,8 @@ private:
                                     ? load_policy_file(options_.policy_file, mode_)
                                     : load_policy_file(options_.policy_file, options_.read_from, mode_);
             watch(mark, *policy);
-            loaded.rules = {policy, std::make_shared<const secrets::Store>(policy, *secrets_, reread, options_.run_command)};
+            loaded.rules = {policy,
+                            std::make_shared<const secrets::Store>(policy, *secrets_, reread, options_.run_command)};
             secrets_ = loaded.rules.secrets;
         } catch (const StartupError& mistakes) {
             loaded.mistakes = mistakes.what();
@@ -143,7 +144,7 @@ private:
     const Post post_;
     // The thread's own:
     std::shared_ptr<const secrets::Store> secrets_;
-    FileMarks seen_;        ///< as they were when they were loaded
+    FileMarks seen_;  ///< as they were when they were loaded
     FileMarks last_look_;
 
     std::mutex mutex_;
@@ -151,11 +152,16 @@ private:
     bool requested_ = false;
     bool ending_ = false;
     std::vector<Done> requests_;
-    std::thread thread_;   ///< last: starts when all else is there
+    std::thread thread_;  ///< last: starts when all else is there
 };
 
 Reloader::Reloader(boost::asio::io_context& io, session::LiveRules& rules, audit::Audit& audit, ReloadOptions options)
-    : rules_(rules), audit_(audit), options_(std::move(options)), published_(rules.current()->policy->publications()), hangups_(io), alive_(this, [](Reloader*) {}) {
+    : rules_(rules),
+      audit_(audit),
+      options_(std::move(options)),
+      published_(rules.current()->policy->publications()),
+      hangups_(io),
+      alive_(this, [](Reloader*) {}) {
     const auto post = [&io, weak = std::weak_ptr(alive_)](Loaded loaded) {
         boost::asio::post(io, [weak, loaded = std::move(loaded)]() mutable {
             if (const auto self = weak.lock()) self->take_over(std::move(loaded));
@@ -201,7 +207,8 @@ void Reloader::take_over(Loaded loaded) {
         event.ended = last_.ended;
         if (!options_.quiet)
             fmt::print(stderr, "sallyport: {} was read again: {} rules, {} secrets; {} connections ended{}\n",
-                       options_.policy_file, policy->rules().size(), policy->secrets().size(), last_.ended, restart_note());
+                       options_.policy_file, policy->rules().size(), policy->secrets().size(), last_.ended,
+                       restart_note());
     } else {
         event.reason = last_.mistakes.substr(0, last_.mistakes.find('\n'));
         const auto more = std::count(last_.mistakes.begin(), last_.mistakes.end(), '\n');

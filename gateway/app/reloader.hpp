@@ -29,19 +29,19 @@
 namespace sallyport::app {
 
 struct ReloadOptions {
-    std::string policy_file;   ///< as it is named in messages, and where secrets' relative paths begin
+    std::string policy_file;  ///< as it is named in messages, and where secrets' relative paths begin
     /// A descriptor to read it from instead, or -1. When `policy_file` then leads to another file, that is a mistake.
     int read_from = -1;
     /// Secrets keep the values that they have; a policy that needs another source is a mistake.
     bool secrets_stay = false;
-    secrets::RunCommand run_command = secrets::run_command;   ///< by its thread
-    bool quiet = false;   ///< nothing on standard error of what was taken over; mistakes are always said
+    secrets::RunCommand run_command = secrets::run_command;  ///< by its thread
+    bool quiet = false;  ///< nothing on standard error of what was taken over; mistakes are always said
 };
 
 struct Reload {
     std::chrono::system_clock::time_point at;
-    std::string mistakes;    ///< one a line; not empty: the rules are what they were
-    std::size_t ended = 0;   ///< requests and streams that the new rules deny
+    std::string mistakes;   ///< one a line; not empty: the rules are what they were
+    std::size_t ended = 0;  ///< requests and streams that the new rules deny
 };
 
 class Reloader {
@@ -81,11 +81,11 @@ private:
     session::LiveRules& rules_;
     audit::Audit& audit_;
     const ReloadOptions options_;
-    const std::vector<policy::Publication> published_;   ///< at the start
+    const std::vector<policy::Publication> published_;  ///< at the start
     boost::asio::signal_set hangups_;
     std::chrono::system_clock::time_point loaded_at_ = std::chrono::system_clock::now();
     Reload last_{loaded_at_, {}, 0};
-    std::shared_ptr<Reloader> alive_;   ///< owns nothing; gone when we are
+    std::shared_ptr<Reloader> alive_;  ///< owns nothing; gone when we are
     std::unique_ptr<Worker> worker_;
 };
 

@@ -34,7 +34,7 @@
 namespace sallyport::app {
 namespace {
 
-constexpr std::chrono::milliseconds kDrainTime{500};   ///< for sessions to record their end
+constexpr std::chrono::milliseconds kDrainTime{500};  ///< for sessions to record their end
 
 std::vector<std::string> own_environment() {
     std::vector<std::string> out;
@@ -57,9 +57,10 @@ std::vector<container::HiddenPath> hidden_paths(const RunOptions& options, const
     for (const auto& secret : policy.secrets())
         if (secret.value.file) hidden.push_back({*secret.value.file, secret.placeholder.value_or("")});
     for (const auto& origin : policy.origins()) {
-        if (origin.ca)   // may be read, not written: what it trusts is trusted at the next start, too
-            hidden.push_back({*origin.ca, container::certificate_blocks(container::read_file(*origin.ca).value_or(""))});
-        for (const auto& file : {origin.client_certificate, origin.client_key})   // the key may be in either
+        if (origin.ca)  // may be read, not written: what it trusts is trusted at the next start, too
+            hidden.push_back(
+                {*origin.ca, container::certificate_blocks(container::read_file(*origin.ca).value_or(""))});
+        for (const auto& file : {origin.client_certificate, origin.client_key})  // the key may be in either
             if (file) hidden.push_back({*file, {}});
     }
     return hidden;
@@ -84,13 +85,14 @@ void withhold_variables(container::GuardedCommand& command, const secrets::Store
     for (const auto& withheld : secrets::to_withhold(own_environment(), store.all())) {
         command.withhold(withheld.variable);
         if (char* value = std::getenv(withheld.variable.c_str())) ::explicit_bzero(value, std::strlen(value));
-        if (!quiet) fmt::print(stderr, "sallyport: withheld from the command: {} ({})\n", withheld.variable, withheld.why);
+        if (!quiet)
+            fmt::print(stderr, "sallyport: withheld from the command: {} ({})\n", withheld.variable, withheld.why);
     }
 }
 
 /// The policy's changes are read from the file that was there at the start, by its descriptor, whoever we are by then.
-/// COMMAND cannot write to that one, since it is covered, but can to one that an editor puts in its place. Open it after
-/// the sandbox's first process was made, which must not have a copy.
+/// COMMAND cannot write to that one, since it is covered, but can to one that an editor puts in its place. Open it
+/// after the sandbox's first process was made, which must not have a copy.
 UniqueFd open_policy(const std::string& file, policy::Mode mode) {
     UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd && !(mode == policy::Mode::audit && errno == ENOENT)) throw system_error(file, errno);
@@ -153,7 +155,7 @@ void run(const RunOptions& options) {
     serve(io, proxy, command);
     const int status = command.finish();
     const bool denied = report.print(*audit);
-    audit.reset();   // the log is on disk
+    audit.reset();  // the log is on disk
     if (denied && WIFEXITED(status) && WEXITSTATUS(status) == 0) std::_Exit(kDeniedStatus);
     end_like(status);
 }

@@ -12,10 +12,10 @@ namespace sallyport::app {
 struct RunOptions {
     std::string policy_file = "sallyport.toml";
     std::optional<std::string> audit_file;
-    std::optional<std::string> outer_proxy;   ///< as app::outer_proxy takes it
+    std::optional<std::string> outer_proxy;  ///< as app::outer_proxy takes it
     policy::Mode mode = policy::Mode::enforce;
     ReportOptions report;
-    std::vector<std::string> name_servers;   ///< empty: the system's
+    std::vector<std::string> name_servers;  ///< empty: the system's
     std::vector<std::string> command;
 };
 

@@ -16,7 +16,8 @@ namespace {
 sigset_t relayed_signals() {
     sigset_t set;
     sigemptyset(&set);
-    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH}) sigaddset(&set, number);
+    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH})
+        sigaddset(&set, number);
     return set;
 }
 
@@ -65,7 +66,7 @@ void end_like(int wait_status) {
     if (!WIFSIGNALED(wait_status)) std::_Exit(WEXITSTATUS(wait_status));
     const int number = WTERMSIG(wait_status);
     const rlimit no_core{0, 0};
-    ::setrlimit(RLIMIT_CORE, &no_core);   // the core to look at is the command's
+    ::setrlimit(RLIMIT_CORE, &no_core);  // the core to look at is the command's
     ::signal(number, SIG_DFL);
     sigset_t set;
     sigemptyset(&set);

@@ -12,7 +12,8 @@ namespace sallyport::app {
 /// the terminal makes (Ctrl-C, Ctrl-\, a lost line) reach the command by itself, as a member of the same group.
 class SignalRelay {
 public:
-    /// Blocks these and all others that would end us in this thread; call before any other thread is started, and after the command was.
+    /// Blocks these and all others that would end us in this thread; call before any other thread is started, and after
+    /// the command was.
     SignalRelay(boost::asio::io_context&, std::function<void(int)> forward);
 
 private:

@@ -23,8 +23,9 @@ std::string status_text(const Serving& serving, const Reloader& reloader, const 
     const auto totals = audit.totals();
     std::string out = fmt::format("sallyport {}, {}: {}\n", SALLYPORT_VERSION, serving.form,
                                   serving.problem.empty() ? "serving" : serving.problem);
-    out += fmt::format("policy:   {}, {} rules, {} secrets, read {}\n", reloader.policy_file(), rules.policy->rules().size(),
-                       rules.policy->secrets().size(), audit::format_time(reloader.loaded_at()));
+    out += fmt::format("policy:   {}, {} rules, {} secrets, read {}\n", reloader.policy_file(),
+                       rules.policy->rules().size(), rules.policy->secrets().size(),
+                       audit::format_time(reloader.loaded_at()));
     if (!last.mistakes.empty())
         out += fmt::format("          NOT what the file says now; at {} it could not be taken over:\n{}\n",
                            audit::format_time(last.at), indented(last.mistakes));
@@ -32,9 +33,10 @@ std::string status_text(const Serving& serving, const Reloader& reloader, const 
     out += fmt::format("requests: {} allowed, {} refused; {} names not resolved; {} packets rejected; {} alarms\n",
                        totals.allowed, totals.refused, totals.names, totals.packets, totals.alarms);
     out += fmt::format("audit:    {}\n", audit.healthy() ? "good" : "CANNOT BE WRITTEN: nothing is served");
-    out += fmt::format("gateway:  {}, {}\n",
-                       to_string(container::parse_process_status(container::read_file("/proc/self/status").value_or(""))),
-                       serving.files_locked ? "files read-only" : "files as that user may (no Landlock in this kernel)");
+    out +=
+        fmt::format("gateway:  {}, {}\n",
+                    to_string(container::parse_process_status(container::read_file("/proc/self/status").value_or(""))),
+                    serving.files_locked ? "files read-only" : "files as that user may (no Landlock in this kernel)");
     return out;
 }
 

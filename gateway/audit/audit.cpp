@@ -30,8 +30,8 @@ int write_all(int fd, std::string& bytes) {
 bool was_allowed(const Event& event) {
     const auto* request = std::get_if<RequestEvent>(&event);
     const auto* connection = std::get_if<ConnectionEvent>(&event);
-    return (request && request->decision == Decision::allow) || (connection && connection->decision == Decision::allow) ||
-           std::holds_alternative<PolicyEvent>(event);
+    return (request && request->decision == Decision::allow) ||
+           (connection && connection->decision == Decision::allow) || std::holds_alternative<PolicyEvent>(event);
 }
 
 /// A new thread inherits the mask: signals stay with the program's own threads, and SIGPIPE becomes EPIPE.
@@ -58,8 +58,7 @@ UniqueFd open_log(const std::string& name) {
     return file;
 }
 
-Audit::Audit(const std::optional<std::string>& file)
-    : Audit(file.value_or(""), file ? open_log(*file) : UniqueFd()) {}
+Audit::Audit(const std::optional<std::string>& file) : Audit(file.value_or(""), file ? open_log(*file) : UniqueFd()) {}
 
 Audit::Audit(const std::string& file, UniqueFd log) : file_name_(file), file_(std::move(log)) {
     if (!file_) return;
@@ -83,7 +82,7 @@ void Audit::record(Event event) {
     ledger_.add(event);
     if (!file_) return;
     room_.wait(lock, [this] { return waiting_.size() < kMaxWaiting || !healthy_; });
-    if (!healthy_ && (waiting_.size() >= kMaxWaiting || !was_allowed(event))) {   // nobody waits for room on a disk
+    if (!healthy_ && (waiting_.size() >= kMaxWaiting || !was_allowed(event))) {  // nobody waits for room on a disk
         ++left_out_;
         return;
     }
@@ -113,10 +112,8 @@ void Audit::write_events() {
         {
             std::unique_lock lock(mutex_);
             const auto something = [this] { return ending_ || (unwritten_.empty() && !waiting_.empty()); };
-            if (unwritten_.empty())
-                work_.wait(lock, something);
-            else
-                work_.wait_for(lock, kTryAgain, something);
+            if (unwritten_.empty()) work_.wait(lock, something);
+            else work_.wait_for(lock, kTryAgain, something);
             if (unwritten_.empty()) batch.swap(waiting_);
             if (ending_ && unwritten_.empty() && batch.empty()) return;
         }
@@ -125,7 +122,7 @@ void Audit::write_events() {
         batch.clear();
         write_unwritten();
         const std::lock_guard lock(mutex_);
-        if (ending_ && !unwritten_.empty()) return;   // one last attempt was made
+        if (ending_ && !unwritten_.empty()) return;  // one last attempt was made
     }
 }
 

@@ -58,12 +58,12 @@ private:
     std::condition_variable work_;  ///< something waits to be written, or the end has come
     std::condition_variable room_;  ///< the queue was taken
     std::vector<Event> waiting_;
-    std::uint64_t left_out_ = 0;   ///< refusals, and what the queue had no room for, while nothing could be written
+    std::uint64_t left_out_ = 0;  ///< refusals, and what the queue had no room for, while nothing could be written
     bool ending_ = false;
     Summary summary_;
     Ledger ledger_;
-    std::string unwritten_;   ///< of the writer: the rest of what the disk had no room for
-    std::thread writer_;  ///< last: starts when all else is there
+    std::string unwritten_;  ///< of the writer: the rest of what the disk had no room for
+    std::thread writer_;     ///< last: starts when all else is there
 };
 
 }  // namespace sallyport::audit

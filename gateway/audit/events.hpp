@@ -28,10 +28,10 @@ struct Traffic {
 struct Subject {
     Time time = std::chrono::system_clock::now();
     Decision decision = Decision::deny;
-    bool would_deny = false;  ///< audit mode: allowed all the same; `reason` says why it would be denied
+    bool would_deny = false;       ///< audit mode: allowed all the same; `reason` says why it would be denied
     bool private_address = false;  ///< the origin has one: a rule for it needs private = true
-    std::string rule;    ///< "file:line" of the rule that decided; empty: none did
-    std::string reason;  ///< one sentence
+    std::string rule;              ///< "file:line" of the rule that decided; empty: none did
+    std::string reason;            ///< one sentence
     ClientAddr client;
     OriginalDst original_dst;
     std::string host;  ///< what it proved to want; empty: it never said
@@ -46,7 +46,7 @@ struct RequestEvent : Subject {
     unsigned status = 0;  ///< of the response that the client got; 0: none
     Traffic bytes;
     std::chrono::milliseconds duration{0};
-    std::vector<std::string> secrets;  ///< names of those that were put in
+    std::vector<std::string> secrets;   ///< names of those that were put in
     std::vector<std::string> scrubbed;  ///< names of those that were taken out of the response
     std::string alarm;  ///< not empty: someone should look, such as a placeholder on its way to the wrong host
 };
@@ -62,7 +62,7 @@ struct ConnectionEvent : Subject {
 struct NameEvent {
     Time time = std::chrono::system_clock::now();
     std::string name;
-    std::uint16_t type = 0;  ///< DNS record type number
+    std::uint16_t type = 0;   ///< DNS record type number
     bool would_deny = false;  ///< audit mode: resolved all the same
     std::string reason;
 };

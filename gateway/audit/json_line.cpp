@@ -49,10 +49,8 @@ std::string json_escape(std::string_view text) {
     while (!text.empty()) {
         const auto point = take_code_point(text);
         if (point == '"' || point == '\\') out += '\\';
-        if (point >= 0x20 && point < 0x7f)
-            out += static_cast<char>(point);
-        else
-            append_code_point(out, point);
+        if (point >= 0x20 && point < 0x7f) out += static_cast<char>(point);
+        else append_code_point(out, point);
     }
     return out;
 }

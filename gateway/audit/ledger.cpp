@@ -21,18 +21,10 @@ Outcome outcome(Decision decision, bool would_deny) {
 Outcome outcome(const RequestEvent& event) {
     return event.alarm.empty() ? outcome(event.decision, event.would_deny) : Outcome::alarm;
 }
-Outcome outcome(const ConnectionEvent& event) {
-    return outcome(event.decision, event.would_deny);
-}
-Outcome outcome(const NameEvent& event) {
-    return event.would_deny ? Outcome::would_deny : Outcome::denied;
-}
-Outcome outcome(const PacketEvent&) {
-    return Outcome::denied;
-}
-Outcome outcome(const PolicyEvent&) {
-    return Outcome::allowed;
-}
+Outcome outcome(const ConnectionEvent& event) { return outcome(event.decision, event.would_deny); }
+Outcome outcome(const NameEvent& event) { return event.would_deny ? Outcome::would_deny : Outcome::denied; }
+Outcome outcome(const PacketEvent&) { return Outcome::denied; }
+Outcome outcome(const PolicyEvent&) { return Outcome::allowed; }
 
 LedgerKey key_of(const RequestEvent& event) {
     const auto path = event.path.substr(0, event.path.find('?'));
@@ -42,15 +34,11 @@ LedgerKey key_of(const RequestEvent& event) {
 LedgerKey key_of(const ConnectionEvent& event) {
     return {outcome(event), authority(event), event.protocol, event.rule.substr(0, kMaxRule), {}};
 }
-LedgerKey key_of(const NameEvent& event) {
-    return {outcome(event), event.name.substr(0, kMaxHost), "DNS", {}, {}};
-}
+LedgerKey key_of(const NameEvent& event) { return {outcome(event), event.name.substr(0, kMaxHost), "DNS", {}, {}}; }
 LedgerKey key_of(const PacketEvent& event) {
     return {outcome(event), event.destination.substr(0, kMaxHost), event.packet_class, {}, {}};
 }
-LedgerKey key_of(const PolicyEvent& event) {
-    return {outcome(event), {}, {}, {}, {}};
-}
+LedgerKey key_of(const PolicyEvent& event) { return {outcome(event), {}, {}, {}, {}}; }
 
 std::uint64_t count_of(const Event& event) {
     const auto* packet = std::get_if<PacketEvent>(&event);
@@ -60,17 +48,14 @@ std::uint64_t count_of(const Event& event) {
 }  // namespace
 
 void Ledger::add(const Event& event) {
-    if (std::holds_alternative<PolicyEvent>(event)) return;   // no traffic
+    if (std::holds_alternative<PolicyEvent>(event)) return;  // no traffic
     auto key = std::visit([](const auto& known) { return key_of(known); }, event);
     const auto count = count_of(event);
     total_ += count;
     totals_[key.outcome] += count;
-    if (const auto known = entries_.find(key); known != entries_.end())
-        known->second += count;
-    else if (entries_.size() < kMaxKeys)
-        entries_.emplace(std::move(key), count);
-    else
-        others_[key.outcome] += count;
+    if (const auto known = entries_.find(key); known != entries_.end()) known->second += count;
+    else if (entries_.size() < kMaxKeys) entries_.emplace(std::move(key), count);
+    else others_[key.outcome] += count;
 }
 
 std::uint64_t Ledger::total(Outcome outcome) const {

@@ -42,8 +42,8 @@ private:
         if (kind == "packet")
             return count(content_.refused, text(event, "class") + " to " + text(event, "destination") + ": rejected",
                          number(event, "count"));
-        // A changed policy is no traffic, what comes in nothing to be let out, and what an origin was asked for a client
-        // nothing that the client did.
+        // A changed policy is no traffic, what comes in nothing to be let out, and what an origin was asked for a
+        // client nothing that the client did.
         const auto protocol = text(event, "protocol");
         if (kind == "policy" || protocol == "inbound" || protocol == "alpn") return true;
         if (kind != "request" && kind != "connection") return false;
@@ -72,12 +72,9 @@ private:
 
     template <class Key>
     bool count(std::map<Key, std::uint64_t>& counts, Key key, std::uint64_t by = 1) {
-        if (const auto known = counts.find(key); known != counts.end())
-            known->second += by;
-        else if (counts.size() < LogContent::kMaxDifferent)
-            counts.emplace(std::move(key), by);
-        else
-            content_.beyond += by;
+        if (const auto known = counts.find(key); known != counts.end()) known->second += by;
+        else if (counts.size() < LogContent::kMaxDifferent) counts.emplace(std::move(key), by);
+        else content_.beyond += by;
         return true;
     }
 

@@ -61,9 +61,7 @@ std::string times(std::uint64_t count, std::string_view what) {
     return std::to_string(count) + " " + std::string(what) + (count == 1 ? "" : "s");
 }
 
-bool is_web_port(std::uint16_t port) {
-    return port == 80 || port == 443;
-}
+bool is_web_port(std::uint16_t port) { return port == 80 || port == 443; }
 
 Verdict decided(const policy::Policy& policy, const Wanted& wanted) {
     const policy::Destination to{wanted.seen->host, wanted.seen->port};
@@ -130,10 +128,8 @@ private:
                 if (verdict.reason == policy::Reason::denied_by_rule)
                     why = "denied by " + verdict.rule->where.to_string();
             }
-            if (why.empty())
-                wanted_.push_back(std::move(wanted));
-            else
-                not_covered_[seen.host + ": " + seen.method + " " + seen.target + ": " + why] += count;
+            if (why.empty()) wanted_.push_back(std::move(wanted));
+            else not_covered_[seen.host + ": " + seen.method + " " + seen.target + ": " + why] += count;
         }
     }
 
@@ -261,10 +257,8 @@ private:
         std::size_t shown = 0;
         std::uint64_t rest = 0;
         for (const auto& [what, count] : counts) {
-            if (shown++ < kNotes)
-                out += "#   " + comment(what) + " (" + std::to_string(count) + ")\n";
-            else
-                rest += count;
+            if (shown++ < kNotes) out += "#   " + comment(what) + " (" + std::to_string(count) + ")\n";
+            else rest += count;
         }
         if (rest > 0) out += "#   others (" + std::to_string(rest) + ")\n";
         return out;

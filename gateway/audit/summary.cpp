@@ -88,10 +88,8 @@ void Summary::add(const Event& event) {
 void Summary::count(const Subject& subject) {
     const std::string host = subject.host.empty() ? subject.original_dst.to_string() : subject.host;
     if (subject.would_deny) would_deny_.add(host, 1, subject.reason);
-    if (subject.decision == Decision::allow)
-        allowed_.add(host, 1);
-    else
-        refused_.add(host, 1, subject.reason);
+    if (subject.decision == Decision::allow) allowed_.add(host, 1);
+    else refused_.add(host, 1, subject.reason);
 }
 
 void Summary::count(const RequestEvent& event) {
@@ -99,17 +97,13 @@ void Summary::count(const RequestEvent& event) {
     if (!event.alarm.empty()) alarms_.add(event.host, 1, event.alarm);
 }
 
-void Summary::count(const ConnectionEvent& event) {
-    count(static_cast<const Subject&>(event));
-}
+void Summary::count(const ConnectionEvent& event) { count(static_cast<const Subject&>(event)); }
 
 void Summary::count(const NameEvent& event) {
     if (!event.would_deny) names_.add(event.name, 1);
 }
 
-void Summary::count(const PacketEvent& event) {
-    packets_.add(event.packet_class, event.count);
-}
+void Summary::count(const PacketEvent& event) { packets_.add(event.packet_class, event.count); }
 
 std::string Summary::render() const {
     std::string out = "sallyport: " + counted(allowed_.total(), "request", "requests") + " allowed" +

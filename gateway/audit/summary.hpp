@@ -17,8 +17,8 @@ public:
     static constexpr std::size_t kMaxNames = 1000;
     struct Entry {
         std::uint64_t count = 0;
-        std::string note;           ///< the first
-        bool other_notes = false;   ///< some that came later differ
+        std::string note;          ///< the first
+        bool other_notes = false;  ///< some that came later differ
     };
 
     void add(std::string_view name, std::uint64_t count, std::string_view note = {});
@@ -34,17 +34,19 @@ private:
 
 /// What was counted, without the names.
 struct Totals {
-    std::uint64_t allowed = 0;   ///< requests and connections
+    std::uint64_t allowed = 0;  ///< requests and connections
     std::uint64_t refused = 0;
-    std::uint64_t names = 0;     ///< not resolved
-    std::uint64_t packets = 0;   ///< rejected
+    std::uint64_t names = 0;    ///< not resolved
+    std::uint64_t packets = 0;  ///< rejected
     std::uint64_t alarms = 0;
 };
 
 class Summary {
 public:
     void add(const Event& event);
-    Totals totals() const { return {allowed_.total(), refused_.total(), names_.total(), packets_.total(), alarms_.total()}; }
+    Totals totals() const {
+        return {allowed_.total(), refused_.total(), names_.total(), packets_.total(), alarms_.total()};
+    }
     /// Lines that begin with "sallyport:" or are indented; printable ASCII only, of bounded length. A first line is
     /// always there.
     std::string render() const;
@@ -54,7 +56,7 @@ private:
     void count(const ConnectionEvent& event);
     void count(const NameEvent& event);
     void count(const PacketEvent& event);
-    void count(const PolicyEvent&) {}   // no traffic
+    void count(const PolicyEvent&) {}  // no traffic
     void count(const Subject& subject);
 
     Tally allowed_;

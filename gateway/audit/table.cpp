@@ -92,8 +92,7 @@ std::vector<Cells> cells_of(const Ledger& ledger, std::size_t most) {
     std::vector<Cells> table;
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto& [key, count] = rows[i];
-        if (i >= most)
-            others[key.outcome] += count;
+        if (i >= most) others[key.outcome] += count;
         else
             table.push_back({std::string(word(key.outcome)), cell(key.host), cell(key.method), cell(key.path),
                              std::to_string(count), cell(key.rule)});

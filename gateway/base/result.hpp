@@ -10,16 +10,16 @@
 namespace sallyport {
 
 enum class ErrorKind {
-    end_of_stream,   ///< the peer closed in order
-    timed_out,       ///< a deadline of ours passed
-    cancelled,       ///< we are shutting down, or the session was ended
-    too_large,       ///< a bound of ours was reached
-    malformed,       ///< the peer sent what the protocol does not allow
-    refused,         ///< policy or address scope forbids it
-    unresolved,      ///< the name has no address
-    unreachable,     ///< no connection could be made
-    tls,             ///< handshake or certificate verification failed
-    io,              ///< the kernel said so
+    end_of_stream,  ///< the peer closed in order
+    timed_out,      ///< a deadline of ours passed
+    cancelled,      ///< we are shutting down, or the session was ended
+    too_large,      ///< a bound of ours was reached
+    malformed,      ///< the peer sent what the protocol does not allow
+    refused,        ///< policy or address scope forbids it
+    unresolved,     ///< the name has no address
+    unreachable,    ///< no connection could be made
+    tls,            ///< handshake or certificate verification failed
+    io,             ///< the kernel said so
 };
 
 /// `detail` is one phrase for an operator; it never holds bytes of a request.

@@ -64,9 +64,7 @@ std::string lower(std::string_view text) {
     return result;
 }
 
-bool is_localhost(std::string_view name) {
-    return name == "localhost" || name.ends_with(".localhost");
-}
+bool is_localhost(std::string_view name) { return name == "localhost" || name.ends_with(".localhost"); }
 
 Outcome answer_localhost(std::uint16_t type) {
     if (type == wire::kDnsA) return address_record(IpAddress::v4({127, 0, 0, 1}));
@@ -136,7 +134,8 @@ Answer answer(const policy::Policy& policy, VirtualAddresses& addresses, std::sp
     const std::size_t limit = transport == Transport::udp ? wire::dns_udp_limit(question) : 0xffff;
     Answer result{wire::encode_dns_reply(question, outcome.reply, limit), {}};
     if (!outcome.denied_because.empty())
-        result.denied = DeniedName{std::move(name), question.type, std::move(outcome.denied_because), outcome.would_deny};
+        result.denied =
+            DeniedName{std::move(name), question.type, std::move(outcome.denied_because), outcome.would_deny};
     return result;
 }
 

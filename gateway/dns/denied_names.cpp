@@ -8,7 +8,8 @@ std::vector<DeniedName> DeniedNames::note(DeniedName denied, Clock::time_point n
     std::vector<DeniedName> reports;
     if (now - period_start_ >= kPeriod) {
         if (unreported_ > 0)
-            reports.push_back({"(other names)", 0, std::to_string(unreported_) + " questions for further names", denied.would_deny});
+            reports.push_back(
+                {"(other names)", 0, std::to_string(unreported_) + " questions for further names", denied.would_deny});
         period_start_ = now;
         reported_.clear();
         unreported_ = 0;

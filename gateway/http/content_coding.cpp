@@ -11,7 +11,7 @@
 namespace sallyport::http {
 namespace {
 
-constexpr int kZstdWindowLog = 23;   // RFC 9659: no decoder has to support more
+constexpr int kZstdWindowLog = 23;  // RFC 9659: no decoder has to support more
 
 Error malformed() { return {ErrorKind::malformed, "a body that is not in the Content-Encoding that its head names"}; }
 
@@ -27,7 +27,8 @@ void append_some(std::string& out, Write write) {
 Bytef* bytes(std::string_view text) { return reinterpret_cast<Bytef*>(const_cast<char*>(text.data())); }
 const std::uint8_t* octets(std::string_view text) { return reinterpret_cast<const std::uint8_t*>(text.data()); }
 
-/// gzip with several members one after another; deflate with zlib's header, as it should be, or without, as some send it.
+/// gzip with several members one after another; deflate with zlib's header, as it should be, or without, as some send
+/// it.
 class ZlibDecoder final : public Decoder {
 public:
     explicit ZlibDecoder(bool gzip) : gzip_(gzip) {
@@ -80,14 +81,15 @@ private:
     z_stream stream_{};
     bool begun_ = false;
     bool complete_ = false;
-    bool pending_ = false;   ///< there may be output without further input
+    bool pending_ = false;  ///< there may be output without further input
 };
 
 class ZlibEncoder final : public Encoder {
 public:
     explicit ZlibEncoder(bool gzip) {
         constexpr int kWindowBits = 13, kMemoryLevel = 6;
-        if (deflateInit2(&stream_, 1, Z_DEFLATED, kWindowBits + (gzip ? 16 : 0), kMemoryLevel, Z_DEFAULT_STRATEGY) != Z_OK)
+        if (deflateInit2(&stream_, 1, Z_DEFLATED, kWindowBits + (gzip ? 16 : 0), kMemoryLevel, Z_DEFAULT_STRATEGY) !=
+            Z_OK)
             throw std::bad_alloc();
     }
     ~ZlibEncoder() override { deflateEnd(&stream_); }
@@ -95,12 +97,13 @@ public:
     void put(std::string_view in, bool end, std::string& out) override {
         stream_.next_in = bytes(in);
         stream_.avail_in = static_cast<uInt>(in.size());
-        do append_some(out, [&](char* room, std::size_t size) {
-            stream_.next_out = reinterpret_cast<Bytef*>(room);
-            stream_.avail_out = static_cast<uInt>(size);
-            deflate(&stream_, end ? Z_FINISH : Z_SYNC_FLUSH);
-            return size - stream_.avail_out;
-        });
+        do
+            append_some(out, [&](char* room, std::size_t size) {
+                stream_.next_out = reinterpret_cast<Bytef*>(room);
+                stream_.avail_out = static_cast<uInt>(size);
+                deflate(&stream_, end ? Z_FINISH : Z_SYNC_FLUSH);
+                return size - stream_.avail_out;
+            });
         while (stream_.avail_out == 0);
     }
 
@@ -121,7 +124,7 @@ public:
     Result<void> run(std::string_view& in, std::string& out) override {
         auto result = BROTLI_DECODER_RESULT_SUCCESS;
         if (BrotliDecoderIsFinished(state_.get())) {
-            in = {};   // nobody reads what follows
+            in = {};  // nobody reads what follows
             return {};
         }
         append_some(out, [&](char* room, std::size_t size) {
@@ -136,7 +139,9 @@ public:
         if (result == BROTLI_DECODER_RESULT_ERROR) return malformed();
         return {};
     }
-    bool complete() const override { return !BrotliDecoderIsUsed(state_.get()) || BrotliDecoderIsFinished(state_.get()); }
+    bool complete() const override {
+        return !BrotliDecoderIsUsed(state_.get()) || BrotliDecoderIsFinished(state_.get());
+    }
 
 private:
     std::unique_ptr<BrotliDecoderState, BrotliFree> state_;
@@ -153,12 +158,13 @@ public:
         const auto operation = end ? BROTLI_OPERATION_FINISH : BROTLI_OPERATION_FLUSH;
         auto left = in.size();
         const auto* next = octets(in);
-        do append_some(out, [&](char* room, std::size_t size) {
-            auto free = size;
-            auto* to = reinterpret_cast<std::uint8_t*>(room);
-            BrotliEncoderCompressStream(state_.get(), operation, &left, &next, &free, &to, nullptr);
-            return size - free;
-        });
+        do
+            append_some(out, [&](char* room, std::size_t size) {
+                auto free = size;
+                auto* to = reinterpret_cast<std::uint8_t*>(room);
+                BrotliEncoderCompressStream(state_.get(), operation, &left, &next, &free, &to, nullptr);
+                return size - free;
+            });
         while (left > 0 || BrotliEncoderHasMoreOutput(state_.get()));
     }
 
@@ -190,7 +196,7 @@ public:
                 return to.pos;
             });
             if (ZSTD_isError(hint)) return malformed();
-            complete_ = hint == 0;   // another frame may follow
+            complete_ = hint == 0;  // another frame may follow
             if (complete_) pending_ = false;
             if (out.size() > before) break;
         }
@@ -214,11 +220,12 @@ public:
     void put(std::string_view in, bool end, std::string& out) override {
         ZSTD_inBuffer from{in.data(), in.size(), 0};
         std::size_t left = 0;
-        do append_some(out, [&](char* room, std::size_t size) {
-            ZSTD_outBuffer to{room, size, 0};
-            left = ZSTD_compressStream2(context_.get(), &to, &from, end ? ZSTD_e_end : ZSTD_e_flush);
-            return to.pos;
-        });
+        do
+            append_some(out, [&](char* room, std::size_t size) {
+                ZSTD_outBuffer to{room, size, 0};
+                left = ZSTD_compressStream2(context_.get(), &to, &from, end ? ZSTD_e_end : ZSTD_e_flush);
+                return to.pos;
+            });
         while (!ZSTD_isError(left) && left > 0);
     }
 
@@ -230,7 +237,8 @@ private:
 
 std::optional<Coding> coding_named(std::string_view token) {
     std::string name(token);
-    std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     if (name == "gzip" || name == "x-gzip") return Coding::gzip;
     if (name == "deflate") return Coding::deflate;
     if (name == "br") return Coding::brotli;
@@ -240,20 +248,28 @@ std::optional<Coding> coding_named(std::string_view token) {
 
 std::unique_ptr<Decoder> make_decoder(Coding coding) {
     switch (coding) {
-        case Coding::gzip: return std::make_unique<ZlibDecoder>(true);
-        case Coding::deflate: return std::make_unique<ZlibDecoder>(false);
-        case Coding::brotli: return std::make_unique<BrotliDecoder>();
-        case Coding::zstd: break;
+        case Coding::gzip:
+            return std::make_unique<ZlibDecoder>(true);
+        case Coding::deflate:
+            return std::make_unique<ZlibDecoder>(false);
+        case Coding::brotli:
+            return std::make_unique<BrotliDecoder>();
+        case Coding::zstd:
+            break;
     }
     return std::make_unique<ZstdDecoder>();
 }
 
 std::unique_ptr<Encoder> make_encoder(Coding coding) {
     switch (coding) {
-        case Coding::gzip: return std::make_unique<ZlibEncoder>(true);
-        case Coding::deflate: return std::make_unique<ZlibEncoder>(false);
-        case Coding::brotli: return std::make_unique<BrotliEncoder>();
-        case Coding::zstd: break;
+        case Coding::gzip:
+            return std::make_unique<ZlibEncoder>(true);
+        case Coding::deflate:
+            return std::make_unique<ZlibEncoder>(false);
+        case Coding::brotli:
+            return std::make_unique<BrotliEncoder>();
+        case Coding::zstd:
+            break;
     }
     return std::make_unique<ZstdEncoder>();
 }

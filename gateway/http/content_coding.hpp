@@ -1,6 +1,6 @@
 #pragma once
-// Codings of a body (RFC 9110, section 8.4.1; zstd RFC 8878 with the window of RFC 9659), piece by piece: whatever a few
-// bytes expand to, no more than kCodingPiece of it is there at a time. Pure.
+// Codings of a body (RFC 9110, section 8.4.1; zstd RFC 8878 with the window of RFC 9659), piece by piece: whatever a
+// few bytes expand to, no more than kCodingPiece of it is there at a time. Pure.
 
 #include <cstddef>
 #include <memory>

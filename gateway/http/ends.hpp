@@ -32,8 +32,8 @@ public:
     /// null, end the message. Returns when they are on their way or in a buffer with a bound.
     virtual net::Task<void> write(Pieces, const wire::Fields* trailers) = 0;
 
-    /// After a head that switches protocols, read or started: from now on the bytes are no HTTP's. read_body() gives them
-    /// as they come and body_done() says that the peer has closed its side; write() with trailers closes ours.
+    /// After a head that switches protocols, read or started: from now on the bytes are no HTTP's. read_body() gives
+    /// them as they come and body_done() says that the peer has closed its side; write() with trailers closes ours.
     virtual void switch_protocols() = 0;
 
     /// Ends what waits now and whatever would wait later, until resume().
@@ -61,7 +61,8 @@ class OriginEnd : public End {
 public:
     /// The head of the request, for the next write().
     virtual void start(const wire::RequestHead&) = 0;
-    /// The next head of the response: interim ones, then the final one. ErrorKind::end_of_stream: closed before any of it.
+    /// The next head of the response: interim ones, then the final one. ErrorKind::end_of_stream: closed before any of
+    /// it.
     virtual net::Task<wire::ResponseHead> read_head() = 0;
     /// The request was surely not acted on, or the connection was an old one that has gone without a byte: after such a
     /// failure it may be sent again.

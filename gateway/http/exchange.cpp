@@ -46,10 +46,8 @@ boost::asio::awaitable<ExchangeOutcome> Exchange::run() {
 /// Head and body. What is at hand goes out together; nothing waits for more.
 Task<void> Exchange::upload() {
     Result<Pieces> pieces = Pieces();
-    if (head_.body.kind == wire::Framing::none)
-        upload_done_ = true;
-    else
-        pieces = client_.buffered_body();
+    if (head_.body.kind == wire::Framing::none) upload_done_ = true;
+    else pieces = client_.buffered_body();
     while (!abandoned_) {
         if (!pieces) {
             outcome_.client_failed = true;
@@ -80,7 +78,8 @@ Task<wire::ResponseHead> Exchange::final_head() {
             co_return Error{ErrorKind::io, "the origin closed the connection without a response"};
         }
         client_.lifeline().progress();
-        if (head->status < 100) co_return Error{ErrorKind::malformed, "the origin's status code is no number of its kind"};
+        if (head->status < 100)
+            co_return Error{ErrorKind::malformed, "the origin's status code is no number of its kind"};
         if (!head->is_interim()) co_return head;
         if (head->status == 101) {
             if (auto kept = check_switch(head_, *head); !kept) co_return kept.error();
@@ -96,7 +95,7 @@ Task<wire::ResponseHead> Exchange::final_head() {
 Task<void> Exchange::download() {
     auto passed = co_await pass_response();
     abandoned_ = true;
-    if (!upload_done_) {   // whatever the upload waits for, on either side
+    if (!upload_done_) {  // whatever the upload waits for, on either side
         client_.interrupt();
         origin_.interrupt();
     }

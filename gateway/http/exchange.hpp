@@ -2,9 +2,9 @@
 // One request and its response, streamed both ways at once.
 //
 // Upload and download are two coroutines over the same two ends. Interim responses (100, 103) pass as they come, so a
-// client that waits for 100-continue gets the origin's own. Each piece is written on before the next is read: the slower
-// side sets the pace, and one block (HTTP/1.1) or one window (HTTP/2) is all that is held. When the response is complete
-// and the request is not, the rest of the upload is abandoned.
+// client that waits for 100-continue gets the origin's own. Each piece is written on before the next is read: the
+// slower side sets the pace, and one block (HTTP/1.1) or one window (HTTP/2) is all that is held. When the response is
+// complete and the request is not, the rest of the upload is abandoned.
 //
 // When the response switches protocols (WebSocket), as the request asked and by its handshake, a tunnel follows: bytes
 // both ways, looking at none of them, until both sides have closed.
@@ -18,20 +18,21 @@
 namespace sallyport::http {
 
 struct TunnelLimits {
-    std::chrono::seconds idle{24 * 3600};   ///< without a byte in either direction; dead peers end by TCP's keep-alive
-    std::chrono::seconds closing{30};       ///< the same, once one side has closed
+    std::chrono::seconds idle{24 * 3600};  ///< without a byte in either direction; dead peers end by TCP's keep-alive
+    std::chrono::seconds closing{30};      ///< the same, once one side has closed
 };
 
 struct ExchangeOutcome {
-    unsigned status = 0;               ///< 0: no response head was passed on
-    bool reached = false;              ///< a connection to the origin was there: part of the request may have gone
-    bool client_failed = false;        ///< `error` is the client's doing, not the origin's
-    std::uint64_t request_bytes = 0;   ///< of the bodies, as they were sent on
+    unsigned status = 0;              ///< 0: no response head was passed on
+    bool reached = false;             ///< a connection to the origin was there: part of the request may have gone
+    bool client_failed = false;       ///< `error` is the client's doing, not the origin's
+    std::uint64_t request_bytes = 0;  ///< of the bodies, as they were sent on
     std::uint64_t response_bytes = 0;
-    bool whole = false;   ///< both messages went through to their ends
-    bool stale = false;   ///< the origin has not acted on it; a request without a body may be sent again
-    std::uint32_t reset_code = 2;   ///< what a cut response is cut with (RFC 9113, section 7): the origin's own, or INTERNAL_ERROR
-    std::optional<Error> error;   ///< set when the response could not be passed on whole
+    bool whole = false;  ///< both messages went through to their ends
+    bool stale = false;  ///< the origin has not acted on it; a request without a body may be sent again
+    std::uint32_t reset_code =
+        2;  ///< what a cut response is cut with (RFC 9113, section 7): the origin's own, or INTERNAL_ERROR
+    std::optional<Error> error;  ///< set when the response could not be passed on whole
 };
 
 class Exchange {
@@ -56,7 +57,7 @@ private:
     const TunnelLimits limits_;
     ExchangeOutcome outcome_;
     bool upload_done_ = false;
-    bool abandoned_ = false;   ///< the response is over: the rest of the request is of no interest
+    bool abandoned_ = false;  ///< the response is over: the rest of the request is of no interest
 };
 
 }  // namespace sallyport::http

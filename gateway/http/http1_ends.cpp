@@ -45,7 +45,7 @@ void Http1ClientEnd::start(wire::ResponseHead& head) {
 void Http1ClientEnd::switch_protocols() {
     Http1End::switch_protocols();
     keep_alive_ = false;
-    lifeline().watch_client(nullptr);   // a client that has closed may have said something before
+    lifeline().watch_client(nullptr);  // a client that has closed may have said something before
 }
 
 void Http1ClientEnd::abandon_request() {
@@ -73,7 +73,8 @@ Task<wire::ResponseHead> Http1OriginEnd::read_head() {
 }
 
 void Http1OriginEnd::finish() {
-    // After a request to switch, whatever the answer was, somebody behind the origin may take what follows for a tunnel.
+    // After a request to switch, whatever the answer was, somebody behind the origin may take what follows for a
+    // tunnel.
     if (keep_alive_ && !upgrade_ && !reader_.has_buffered_input()) keep_(std::move(connection_));
 }
 

@@ -27,7 +27,7 @@ protected:
 
     net::Stream& stream_;
     Reader& reader_;
-    std::string out_;   ///< a head that has not gone yet
+    std::string out_;  ///< a head that has not gone yet
     wire::Framing framing_ = wire::Framing::none;
     bool switched_ = false;
 };
@@ -62,7 +62,8 @@ private:
 
 /// A connection to an origin that carries one exchange after another.
 struct Http1Connection {
-    Http1Connection(net::Socket socket, net::Lifeline& lifeline) : stream(std::move(socket), lifeline), reader(stream) {}
+    Http1Connection(net::Socket socket, net::Lifeline& lifeline)
+        : stream(std::move(socket), lifeline), reader(stream) {}
 
     net::Stream stream;
     Http1Reader<false> reader;
@@ -76,7 +77,9 @@ public:
     using Keep = std::function<void(std::unique_ptr<Http1Connection>)>;
 
     Http1OriginEnd(std::unique_ptr<Http1Connection> connection, Keep keep)
-        : Http1End(connection->stream, connection->reader), connection_(std::move(connection)), keep_(std::move(keep)) {}
+        : Http1End(connection->stream, connection->reader),
+          connection_(std::move(connection)),
+          keep_(std::move(keep)) {}
 
     void start(const wire::RequestHead&) override;
     net::Task<wire::ResponseHead> read_head() override;
@@ -88,10 +91,10 @@ public:
 private:
     std::unique_ptr<Http1Connection> connection_;
     Keep keep_;
-    bool to_head_ = false;      ///< its response has no body
+    bool to_head_ = false;  ///< its response has no body
     bool untouched_ = false;
     bool keep_alive_ = false;
-    bool upgrade_ = false;      ///< it was asked to switch protocols
+    bool upgrade_ = false;  ///< it was asked to switch protocols
 };
 
 }  // namespace sallyport::http

@@ -59,7 +59,7 @@ Result<void> Http1Reader<is_request>::parse() {
     buffer_.consume(std::exchange(used_, 0));
     auto used = parser_->put(buffer_.data());
     if (!used) return used.error();
-    used_ = *used;   // consumed at the next call: body() points into it
+    used_ = *used;  // consumed at the next call: body() points into it
     return {};
 }
 
@@ -111,10 +111,8 @@ Task<std::span<const std::string_view>> Http1Reader<is_request>::read_body() {
         auto pieces = buffered_body();
         if (!pieces || !pieces->empty() || message_done()) co_return pieces;
         Result<void> filled;
-        if (switched_)
-            filled = co_await wait_message();   // maybe for hours, without a buffer
-        else
-            filled = co_await fill();
+        if (switched_) filled = co_await wait_message();  // maybe for hours, without a buffer
+        else filled = co_await fill();
         if (filled) continue;
         // How the connection of another protocol ends says nothing: that has words of its own for it.
         if (switched_ && (filled.error().kind == ErrorKind::end_of_stream || filled.error().kind == ErrorKind::io)) {

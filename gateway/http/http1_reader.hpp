@@ -67,11 +67,11 @@ private:
 
     net::Stream& stream_;
     InputBuffer buffer_;
-    std::size_t used_ = 0;   ///< bytes that the views handed out last point into
-    std::optional<Parser> parser_;   ///< of the current message
+    std::size_t used_ = 0;          ///< bytes that the views handed out last point into
+    std::optional<Parser> parser_;  ///< of the current message
     bool switched_ = false;
     bool closed_ = false;   ///< after switched_: by the peer
-    std::string_view raw_;   ///< after switched_: what was handed out last
+    std::string_view raw_;  ///< after switched_: what was handed out last
 };
 
 extern template class Http1Reader<true>;

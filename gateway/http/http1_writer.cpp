@@ -56,7 +56,7 @@ BodyFraming client_framing(const wire::ResponseHead& head, int client_minor_vers
 std::string response_text(wire::ResponseHead& head, BodyFraming framing, int client_minor_version, bool close) {
     const std::string upgrade(wire::find(head.fields, "Upgrade").value_or(""));
     wire::remove_connection_fields(head.fields);
-    if (head.is_interim() || head.status == 204) wire::erase(head.fields, "Content-Length");   // RFC 9110, section 8.6
+    if (head.is_interim() || head.status == 204) wire::erase(head.fields, "Content-Length");  // RFC 9110, section 8.6
     std::string out;
     out.reserve(1024);
     out += "HTTP/1.1 ";
@@ -70,10 +70,8 @@ std::string response_text(wire::ResponseHead& head, BodyFraming framing, int cli
         out += "Connection: Upgrade\r\n";
         append_fields(out, {{"Upgrade", upgrade}});
     } else if (!head.is_interim()) {
-        if (close)
-            out += "Connection: close\r\n";
-        else if (client_minor_version == 0)
-            out += "Connection: keep-alive\r\n";
+        if (close) out += "Connection: close\r\n";
+        else if (client_minor_version == 0) out += "Connection: keep-alive\r\n";
     }
     out += "\r\n";
     return out;
@@ -82,7 +80,7 @@ std::string response_text(wire::ResponseHead& head, BodyFraming framing, int cli
 void append_body(std::string& out, Framing framing, std::span<const std::string_view> pieces) {
     std::size_t size = 0;
     for (const auto piece : pieces) size += piece.size();
-    if (size == 0) return;   // an empty chunk would end the body
+    if (size == 0) return;  // an empty chunk would end the body
     if (framing == Framing::chunked) {
         std::array<char, 16> digits;
         const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), size, 16).ptr;

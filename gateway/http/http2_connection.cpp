@@ -10,7 +10,7 @@ using net::Task;
 
 constexpr std::size_t kReadBlock = 16 * 1024;
 constexpr std::size_t kWriteBlock = 64 * 1024;
-constexpr std::chrono::hours kBusy{24};   // without a byte; each exchange has a limit of its own
+constexpr std::chrono::hours kBusy{24};  // without a byte; each exchange has a limit of its own
 
 /// Registers a timer for others to wake, as long as the coroutine lives in whose frame this is.
 class Wakeable {
@@ -48,7 +48,7 @@ boost::asio::awaitable<void> Http2Connection::run(net::Stream& stream, Http2Time
         if (last_words) co_await stream.write(*last_words);
     }
     const Error closed{ErrorKind::end_of_stream, "closed"};
-    if (!read && read.error().kind == ErrorKind::cancelled && !written) read = written;   // which ended the reading
+    if (!read && read.error().kind == ErrorKind::cancelled && !written) read = written;  // which ended the reading
     const Error& reason = read ? closed : read.error();
     session_.fail(reason, reason.kind == ErrorKind::end_of_stream || reason.kind == ErrorKind::io);
     if (acceptor_) acceptor_->wake();
@@ -66,11 +66,16 @@ void Http2Connection::look_after_phase(net::Lifeline& lifeline) {
     if (phase == std::exchange(phase_, phase)) return;
     const auto owed = with_client_ ? &net::Lifeline::expect_of_client : &net::Lifeline::expect_within;
     switch (phase) {
-        case Phase::none: return;
-        case Phase::idle: return (lifeline.*owed)(times_.idle, "idle between requests");
-        case Phase::head: return (lifeline.*owed)(times_.head, "the head of a message");
-        case Phase::unread: return lifeline.expect_within(times_.unread, "the peer reads nothing");
-        case Phase::busy: return lifeline.expect_within(kBusy, "no byte in either direction");
+        case Phase::none:
+            return;
+        case Phase::idle:
+            return (lifeline.*owed)(times_.idle, "idle between requests");
+        case Phase::head:
+            return (lifeline.*owed)(times_.head, "the head of a message");
+        case Phase::unread:
+            return lifeline.expect_within(times_.unread, "the peer reads nothing");
+        case Phase::busy:
+            return lifeline.expect_within(kBusy, "no byte in either direction");
     }
 }
 
@@ -80,14 +85,14 @@ Task<void> Http2Connection::read_all(net::Stream& stream) {
     while (!session_.finished() && result) {
         result = co_await stream.wait_readable();
         if (!result) break;
-        const auto block = std::make_unique_for_overwrite<char[]>(kReadBlock);   // not held while nothing comes
+        const auto block = std::make_unique_for_overwrite<char[]>(kReadBlock);  // not held while nothing comes
         const auto n = co_await stream.read_some({block.get(), kReadBlock});
         if (!n) {
             result = n.error();
             break;
         }
         result = session_.receive({block.get(), *n});
-        if (!session_.head_under_way()) stream.lifeline().progress();   // a head has its time for the whole of it
+        if (!session_.head_under_way()) stream.lifeline().progress();  // a head has its time for the whole of it
         look_after_phase(stream.lifeline());
         flush();
         if (acceptor_) acceptor_->wake();
@@ -122,7 +127,7 @@ Task<void> Http2Connection::write_all(net::Stream& stream) {
         } else if (stream.aborted()) {
             result = Error{ErrorKind::cancelled, "cancelled"};
         } else {
-            block.shrink_to_fit();   // an idle connection holds no buffer
+            block.shrink_to_fit();  // an idle connection holds no buffer
             co_await woken.wait();
         }
     }

@@ -10,17 +10,17 @@
 namespace sallyport::http {
 
 struct Http2Times {
-    std::chrono::seconds idle;     ///< without a stream
-    std::chrono::seconds head;     ///< from the first to the last byte of a header block
-    std::chrono::seconds unread;   ///< for the peer to take a byte of what we have to say
+    std::chrono::seconds idle;    ///< without a stream
+    std::chrono::seconds head;    ///< from the first to the last byte of a header block
+    std::chrono::seconds unread;  ///< for the peer to take a byte of what we have to say
 };
 
 class Http2Connection {
 public:
     using StreamPtr = Http2Session::StreamPtr;
 
-    /// Towards a client we are the server. Windows are what a peer can make us hold for one stream and for all. A client
-    /// is near, so that little is enough for a stream; and what all of them may hold together leaves half of the
+    /// Towards a client we are the server. Windows are what a peer can make us hold for one stream and for all. A
+    /// client is near, so that little is enough for a stream; and what all of them may hold together leaves half of the
     /// connection's to others, as nghttp2 gives credit back by halves: uploads that stand still hold up no other.
     static constexpr Http2Limits kTowardsClients{64 * 1024, 16 * 1024 * 1024, 100};
     /// Larger, since the way to an origin is longer than that to a client.
@@ -34,7 +34,8 @@ public:
     /// frames of the coroutine must not outlive this object. Its lifeline's phase is set here.
     boost::asio::awaitable<void> run(net::Stream& stream, Http2Times times);
 
-    /// As a server: the next stream that a request came on. Null: the connection has ended, or is to end as it was idle.
+    /// As a server: the next stream that a request came on. Null: the connection has ended, or is to end as it was
+    /// idle.
     boost::asio::awaitable<StreamPtr> next_request(net::Lifeline&, const boost::asio::any_io_executor&);
 
     /// To change a stream: what it has to say is sent without further ado.
@@ -55,7 +56,7 @@ private:
     Phase phase_ = Phase::none;
     bool writing_ = false;
     bool ended_ = false;
-    net::LifelineTimer* writer_ = nullptr;     ///< to wake, while it runs
+    net::LifelineTimer* writer_ = nullptr;  ///< to wake, while it runs
     net::LifelineTimer* acceptor_ = nullptr;
 };
 

@@ -8,7 +8,7 @@ using net::Task;
 
 namespace {
 
-constexpr std::size_t kMaxBlocksHanded = 4;   // of 16 KiB: the credit for them goes back when all were passed on
+constexpr std::size_t kMaxBlocksHanded = 4;  // of 16 KiB: the credit for them goes back when all were passed on
 constexpr auto kForever = net::Clock::time_point::max();
 
 }  // namespace
@@ -160,7 +160,7 @@ void Http2OriginEnd::start(const wire::RequestHead& head) {
 Result<void> Http2OriginEnd::submit_head() {
     Result<void> sent = Error{ErrorKind::io, "the origin closed the connection"};
     if (!connection_->ended()) sent = connection_->session().submit_request(stream_, head_);
-    if (!sent) {   // the reading side learns of it, too
+    if (!sent) {  // the reading side learns of it, too
         stream_->failure = sent.error();
         stream_->untouched = true;
         stream_->reset_code = NGHTTP2_REFUSED_STREAM;

@@ -22,7 +22,7 @@ public:
     bool body_done() const final { return stream_->in_ended && stream_->in.empty(); }
     const wire::Fields& trailers() const final { return stream_->trailers; }
     net::Task<void> write(Pieces, const wire::Fields* trailers) final;
-    void switch_protocols() final {}   // DATA carries any bytes, and END_STREAM closes a side (RFC 8441, section 5)
+    void switch_protocols() final {}  // DATA carries any bytes, and END_STREAM closes a side (RFC 8441, section 5)
     void interrupt() final;
     void resume() final { interrupted_ = false; }
 
@@ -38,19 +38,20 @@ protected:
     const SharedConnection connection_;
     const Http2Session::StreamPtr stream_;
     net::Lifeline& lifeline_;
-    bool head_waits_ = false;   ///< a head was started and has not gone yet
+    bool head_waits_ = false;  ///< a head was started and has not gone yet
 
 private:
     net::LifelineTimer readable_, writable_;
-    std::vector<std::string> handed_;   ///< blocks that the reader is busy with
-    std::vector<std::string_view> pieces_;   ///< of them
+    std::vector<std::string> handed_;       ///< blocks that the reader is busy with
+    std::vector<std::string_view> pieces_;  ///< of them
     bool interrupted_ = false;
 };
 
 /// `lifeline` is the request's own; it ends when the client resets the stream or goes away.
 class Http2ClientEnd final : public Http2End<ClientEnd> {
 public:
-    Http2ClientEnd(SharedConnection, Http2Session::StreamPtr, net::Lifeline& lifeline, const boost::asio::any_io_executor&);
+    Http2ClientEnd(SharedConnection, Http2Session::StreamPtr, net::Lifeline& lifeline,
+                   const boost::asio::any_io_executor&);
 
     net::Task<void> send_interim(wire::ResponseHead&) override;
     void start(wire::ResponseHead&) override;

@@ -14,9 +14,9 @@ namespace sallyport::http {
 namespace {
 
 constexpr std::size_t kBlock = 16 * 1024;
-constexpr std::size_t kMaxInterimHeads = 16;   // that nobody has read yet
-constexpr std::size_t kMaxSentHead = 4 * wire::kMaxHeadBytes;   // ours are checked; this is not to be in their way
-constexpr std::uint32_t kMaxRequests = 250;   // at a time, to one origin by one connection
+constexpr std::size_t kMaxInterimHeads = 16;                   // that nobody has read yet
+constexpr std::size_t kMaxSentHead = 4 * wire::kMaxHeadBytes;  // ours are checked; this is not to be in their way
+constexpr std::uint32_t kMaxRequests = 250;                    // at a time, to one origin by one connection
 
 std::vector<nghttp2_nv> name_values(const wire::Fields& fields) {
     std::vector<nghttp2_nv> out;
@@ -83,12 +83,12 @@ struct Http2Session::Callbacks {
                          const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
         if (!begins_head(*frame)) return 0;
         auto& me = self(user);
-        me.head_bytes_ += name_size + value_size + 4;   // as text: ": " and the line's end
+        me.head_bytes_ += name_size + value_size + 4;  // as text: ": " and the line's end
         // What is too large is not kept, and told at the end of the head; a bomb ends the connection.
         if (me.head_bytes_ > 8 * wire::kMaxHeadBytes) return NGHTTP2_ERR_CALLBACK_FAILURE;
         if (me.head_bytes_ > wire::kMaxHeadBytes || me.head_.fields.size() >= wire::kMaxFields) return 0;
-        me.head_.fields.push_back({{reinterpret_cast<const char*>(name), name_size},
-                                   {reinterpret_cast<const char*>(value), value_size}});
+        me.head_.fields.push_back(
+            {{reinterpret_cast<const char*>(name), name_size}, {reinterpret_cast<const char*>(value), value_size}});
         return 0;
     }
 
@@ -112,8 +112,7 @@ struct Http2Session::Callbacks {
         auto& me = self(user);
         if (auto* stream = me.stream(id); stream && !stream->given_up)
             append(*stream, {reinterpret_cast<const char*>(data), size});
-        else
-            nghttp2_session_consume(me.session_.get(), id, size);
+        else nghttp2_session_consume(me.session_.get(), id, size);
         return 0;
     }
 
@@ -138,18 +137,19 @@ struct Http2Session::Callbacks {
 
     static int on_close(nghttp2_session*, std::int32_t id, std::uint32_t code, void* user) {
         auto& me = self(user);
-        if (me.head_stream_ == id) me.head_stream_ = 0;   // it was malformed
+        if (me.head_stream_ == id) me.head_stream_ = 0;  // it was malformed
         const auto found = me.streams_.find(id);
         if (found == me.streams_.end()) return 0;
         const auto stream = found->second;
         me.streams_.erase(found);
         if (!(stream->in_ended && stream->out_sent)) {
-            stream->failure = Error{ErrorKind::io, std::string("the stream was reset (") + nghttp2_http2_strerror(code) + ")"};
+            stream->failure =
+                Error{ErrorKind::io, std::string("the stream was reset (") + nghttp2_http2_strerror(code) + ")"};
             stream->untouched = code == NGHTTP2_REFUSED_STREAM;
             if (stream->untouched) stream->reset_code = code;
         }
         stream->closed = true;
-        std::erase(me.requests_, stream);   // that nobody has begun to serve
+        std::erase(me.requests_, stream);  // that nobody has begun to serve
         notify(*stream);
         return 0;
     }
@@ -287,8 +287,8 @@ Result<void> Http2Session::submit_request(const StreamPtr& stream, const wire::F
     const auto fields = name_values(head);
     const nghttp2_data_provider body{{}, Callbacks::read_out};
     const bool no_body = stream->out_ended && stream->out.empty() && stream->out_trailers.empty();
-    const auto id = nghttp2_submit_request(session_.get(), nullptr, fields.data(), fields.size(), no_body ? nullptr : &body,
-                                           nullptr);
+    const auto id = nghttp2_submit_request(session_.get(), nullptr, fields.data(), fields.size(),
+                                           no_body ? nullptr : &body, nullptr);
     if (id < 0) return failed(id);
     stream->id = id;
     streams_.emplace(id, stream);
@@ -299,15 +299,16 @@ Result<void> Http2Session::submit_response(Http2Stream& stream, const wire::Fiel
     const auto fields = name_values(head);
     const nghttp2_data_provider body{{}, Callbacks::read_out};
     const bool no_body = stream.out_ended && stream.out.empty() && stream.out_trailers.empty();
-    const int code = nghttp2_submit_response(session_.get(), stream.id, fields.data(), fields.size(), no_body ? nullptr : &body);
+    const int code =
+        nghttp2_submit_response(session_.get(), stream.id, fields.data(), fields.size(), no_body ? nullptr : &body);
     if (code != 0) return failed(code);
     return {};
 }
 
 Result<void> Http2Session::submit_interim(Http2Stream& stream, const wire::Fields& head) {
     const auto fields = name_values(head);
-    const int code = nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, stream.id, nullptr, fields.data(), fields.size(),
-                                            nullptr);
+    const int code = nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, stream.id, nullptr, fields.data(),
+                                            fields.size(), nullptr);
     if (code < 0) return failed(code);
     return {};
 }

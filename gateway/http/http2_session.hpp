@@ -28,36 +28,36 @@ struct Http2Stream {
     /// Fields in their order, pseudo-header fields first.
     struct Head {
         wire::Fields fields;
-        bool ended = false;       ///< END_STREAM came with it
-        bool too_large = false;   ///< fields are missing, as they went beyond our bounds
+        bool ended = false;      ///< END_STREAM came with it
+        bool too_large = false;  ///< fields are missing, as they went beyond our bounds
     };
 
-    std::int32_t id = 0;   ///< 0: a request that was not sent yet
-    std::function<void()> changed;   ///< called after any change; may be empty
+    std::int32_t id = 0;            ///< 0: a request that was not sent yet
+    std::function<void()> changed;  ///< called after any change; may be empty
 
-    std::deque<Head> heads;   ///< a request's one; of a response the interim ones and the final one
-    std::deque<std::string> in;   ///< blocks of the body that nobody has taken yet
+    std::deque<Head> heads;      ///< a request's one; of a response the interim ones and the final one
+    std::deque<std::string> in;  ///< blocks of the body that nobody has taken yet
     wire::Fields trailers;
     bool final_head_came = false;
     bool in_ended = false;
 
-    std::string out;          ///< of the body, not framed yet
-    bool out_ended = false;   ///< nothing comes behind `out` but the trailers
+    std::string out;         ///< of the body, not framed yet
+    bool out_ended = false;  ///< nothing comes behind `out` but the trailers
     wire::Fields out_trailers;
-    bool out_sent = false;    ///< END_STREAM has been framed
+    bool out_sent = false;  ///< END_STREAM has been framed
 
-    bool given_up = false;   ///< whoever used it has gone: what still comes is dropped
+    bool given_up = false;  ///< whoever used it has gone: what still comes is dropped
     bool reset_sent = false;
     bool closed = false;
-    std::optional<Error> failure;   ///< it ended before its time
-    std::optional<std::uint32_t> reset_code;   ///< the peer's RST_STREAM, or REFUSED_STREAM by its GOAWAY
-    bool untouched = false;   ///< after a failure: the peer has surely not acted on it
+    std::optional<Error> failure;             ///< it ended before its time
+    std::optional<std::uint32_t> reset_code;  ///< the peer's RST_STREAM, or REFUSED_STREAM by its GOAWAY
+    bool untouched = false;                   ///< after a failure: the peer has surely not acted on it
 };
 
 struct Http2Limits {
-    std::int32_t stream_window = 0;       ///< bytes of a body that one stream makes us hold
-    std::int32_t connection_window = 0;   ///< bytes that all of them do
-    std::uint32_t streams = 0;            ///< that the peer may have open
+    std::int32_t stream_window = 0;      ///< bytes of a body that one stream makes us hold
+    std::int32_t connection_window = 0;  ///< bytes that all of them do
+    std::uint32_t streams = 0;           ///< that the peer may have open
 };
 
 class Http2Session {
@@ -91,8 +91,8 @@ public:
     void consume(Http2Stream&, std::size_t bytes);
     /// RST_STREAM, unless it is closed. What came and was not consumed is given up.
     void reset(Http2Stream&, std::uint32_t code);
-    /// Whoever used it goes. As a server: a response that is complete is still sent, and what the client goes on to send
-    /// is stopped behind it (RFC 9113, section 8.1). Otherwise reset.
+    /// Whoever used it goes. As a server: a response that is complete is still sent, and what the client goes on to
+    /// send is stopped behind it (RFC 9113, section 8.1). Otherwise reset.
     void release(Http2Stream&);
     /// GOAWAY: no more streams from the peer; those that are open go on.
     void shut_down();
@@ -100,7 +100,8 @@ public:
     std::size_t streams() const { return streams_.size(); }
     /// A header block has begun and not ended: until it has, the peer can say nothing else.
     bool head_under_way() const { return head_stream_ != 0; }
-    /// All streams fail for this reason, once and for all. `idempotent_ok`: those on which nothing came count as untouched.
+    /// All streams fail for this reason, once and for all. `idempotent_ok`: those on which nothing came count as
+    /// untouched.
     void fail(const Error&, bool idempotent_ok);
 
 private:
@@ -117,11 +118,11 @@ private:
     const Role role_;
     std::unique_ptr<nghttp2_session, SessionFree> session_;
     std::unordered_map<std::int32_t, StreamPtr> streams_;
-    std::deque<StreamPtr> requests_;   ///< not taken yet; bounded by the number of streams
-    Http2Stream::Head head_;           ///< that is coming in
+    std::deque<StreamPtr> requests_;  ///< not taken yet; bounded by the number of streams
+    Http2Stream::Head head_;          ///< that is coming in
     std::size_t head_bytes_ = 0;
-    std::int32_t head_stream_ = 0;     ///< 0: none is coming in
-    bool going_away_ = false;          ///< the peer takes no further requests
+    std::int32_t head_stream_ = 0;  ///< 0: none is coming in
+    bool going_away_ = false;       ///< the peer takes no further requests
 };
 
 }  // namespace sallyport::http

@@ -12,9 +12,12 @@ using net::Task;
 
 const char* protocol_text(OriginKey::Protocol protocol) {
     switch (protocol) {
-        case OriginKey::Protocol::http1: return " http/1.1";
-        case OriginKey::Protocol::http2: return " h2";
-        default: return "";
+        case OriginKey::Protocol::http1:
+            return " http/1.1";
+        case OriginKey::Protocol::http2:
+            return " h2";
+        default:
+            return "";
     }
 }
 
@@ -34,7 +37,8 @@ std::string OriginKey::text() const {
 
 /// A connection with a lifeline of its own: no request owns it.
 struct OriginPool::Http2Origin {
-    Http2Origin(net::Watchdog& watchdog, std::unique_ptr<Http1Connection> made) : lifeline(watchdog), transport(std::move(made)) {
+    Http2Origin(net::Watchdog& watchdog, std::unique_ptr<Http1Connection> made)
+        : lifeline(watchdog), transport(std::move(made)) {
         transport->stream.set_lifeline(&lifeline);
     }
     ~Http2Origin() { transport->stream.set_lifeline(nullptr); }
@@ -98,10 +102,8 @@ OriginPool::Found OriginPool::find(const std::string& key, bool fresh) {
     const auto free = std::find_if(first, last, [](const auto& entry) {
         return !entry.second->connection.ended() && entry.second->connection.session().accepts_requests();
     });
-    if (free != last)
-        found.http2 = free->second;
-    else if (!fresh)
-        found.http1 = take_idle(key);
+    if (free != last) found.http2 = free->second;
+    else if (!fresh) found.http1 = take_idle(key);
     return found;
 }
 
@@ -113,7 +115,8 @@ Task<std::unique_ptr<OriginEnd>> OriginPool::acquire(OriginKey key, net::Lifelin
         auto& transport = *found->http2->transport;
         SharedConnection connection(found->http2, &found->http2->connection);
         const auto executor = transport.stream.socket().get_executor();
-        end = std::make_unique<Http2OriginEnd>(std::move(connection), transport.private_address, key.tls, lifeline, executor);
+        end = std::make_unique<Http2OriginEnd>(std::move(connection), transport.private_address, key.tls, lifeline,
+                                               executor);
     } else {
         auto keep_it = [this, text = key.text()](auto it) { keep(text, std::move(it)); };
         end = std::make_unique<Http1OriginEnd>(std::move(found->http1), std::move(keep_it));
@@ -171,10 +174,8 @@ Task<OriginPool::Found> OriginPool::connect(const OriginKey& key, net::Lifeline&
         http2 = agreed_on_http2(connection->stream);
     }
     Found found;
-    if (http2)
-        found.http2 = start_http2(key.text(), std::move(connection));
-    else
-        found.http1 = std::move(connection);
+    if (http2) found.http2 = start_http2(key.text(), std::move(connection));
+    else found.http1 = std::move(connection);
     co_return found;
 }
 

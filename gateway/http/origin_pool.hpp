@@ -1,7 +1,7 @@
 #pragma once
 // Connections to origins: dialled by name, verified, and kept for the next request to the same place. Over HTTP/2 one
-// connection carries the requests of everybody. One pool for each thread; it knows nothing of policy: a caller that has a
-// permit says where to go.
+// connection carries the requests of everybody. One pool for each thread; it knows nothing of policy: a caller that has
+// a permit says where to go.
 
 #include <chrono>
 #include <list>
@@ -28,22 +28,22 @@ struct OriginKey {
     bool tls = false;
     bool private_addresses = false;
     Protocol protocol = Protocol::negotiated;
-    std::shared_ptr<const tls::OriginOptions> options;   ///< of TLS; null: nothing special
+    std::shared_ptr<const tls::OriginOptions> options;  ///< of TLS; null: nothing special
 
     std::string text() const;
 };
 
 class OriginPool {
 public:
-    static constexpr std::size_t kMaxIdle = 256;   ///< of connections that carry one request at a time
+    static constexpr std::size_t kMaxIdle = 256;  ///< of connections that carry one request at a time
     static constexpr std::chrono::seconds kIdleTime{30};
-    static constexpr std::chrono::seconds kUnreadTime{300};   ///< for an origin of HTTP/2 to take a byte
+    static constexpr std::chrono::seconds kUnreadTime{300};  ///< for an origin of HTTP/2 to take a byte
 
     OriginPool(net::Dialler&, const tls::ClientContext&, net::Watchdog&);
     ~OriginPool();
 
-    /// For one exchange, over a connection that is there already or a new one; never an idle one that may have gone when
-    /// `fresh`. Errors are sentences for the person behind the client.
+    /// For one exchange, over a connection that is there already or a new one; never an idle one that may have gone
+    /// when `fresh`. Errors are sentences for the person behind the client.
     net::Task<std::unique_ptr<OriginEnd>> acquire(OriginKey, net::Lifeline&, bool fresh);
     /// Whether the origin took HTTP/2 when it was asked last; nullopt: not known.
     std::optional<bool> speaks_http2(const OriginKey&);
@@ -77,10 +77,10 @@ private:
     net::Dialler& dialler_;
     const tls::ClientContext& tls_;
     net::Watchdog& watchdog_;
-    std::list<Idle> idle_;   ///< oldest first
+    std::list<Idle> idle_;  ///< oldest first
     std::multimap<std::string, Http2Ptr> http2_;
-    LruMap<bool> speaks_http2_{4096};   ///< by key, as it was seen last
-    std::map<std::string, std::list<net::LifelineTimer*>> dialling_;   ///< and who waits for the outcome
+    LruMap<bool> speaks_http2_{4096};                                 ///< by key, as it was seen last
+    std::map<std::string, std::list<net::LifelineTimer*>> dialling_;  ///< and who waits for the outcome
 };
 
 }  // namespace sallyport::http

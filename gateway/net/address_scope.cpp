@@ -75,9 +75,7 @@ std::optional<IpAddress> translated(const IpAddress& address) {
     return IpAddress::v4({b[12], b[13], b[14], b[15]});
 }
 
-bool is_global_unicast_v6(const IpAddress& address) {
-    return (address.bytes()[0] & 0xe0) == 0x20;
-}
+bool is_global_unicast_v6(const IpAddress& address) { return (address.bytes()[0] & 0xe0) == 0x20; }
 
 }  // namespace
 

@@ -22,7 +22,7 @@ namespace {
 
 using Socket = asio::ip::tcp::socket;
 
-constexpr std::chrono::milliseconds kAttemptDelay{250};                            // RFC 8305, 8
+constexpr std::chrono::milliseconds kAttemptDelay{250};  // RFC 8305, 8
 
 /// The attempts under way. Their handlers share it, and do nothing once the dialling coroutine is done with it.
 struct Race {
@@ -85,10 +85,8 @@ void start_attempt(const std::shared_ptr<Race>& race, const asio::any_io_executo
                          [race, to, index = race->sockets.size() - 1](const boost::system::error_code& error) {
                              --race->pending;
                              if (!race->waiter) return;
-                             if (error)
-                                 race->failed(to, error.message());
-                             else if (!race->winner)
-                                 race->winner = index;
+                             if (error) race->failed(to, error.message());
+                             else if (!race->winner) race->winner = index;
                              race->waiter->wake();
                          });
 }
@@ -104,12 +102,9 @@ Result<std::vector<IpAddress>> permitted_addresses(const std::string& host, cons
         const auto& own = rules.own ? *rules.own : kNone;
         const bool any = rules.private_addresses || (rules.local_networks && is_local_network(address, own));
         const auto reason = any ? std::nullopt : private_reason(address, own);
-        if (!reason)
-            good.push_back(address);
-        else if (refusal.empty() && host == address.to_string())
-            refusal = fmt::format("{} is {}", host, *reason);
-        else if (refusal.empty())
-            refusal = fmt::format("{} resolves to {}, {}", host, address.to_string(), *reason);
+        if (!reason) good.push_back(address);
+        else if (refusal.empty() && host == address.to_string()) refusal = fmt::format("{} is {}", host, *reason);
+        else if (refusal.empty()) refusal = fmt::format("{} resolves to {}, {}", host, address.to_string(), *reason);
     }
     if (good.empty()) return Error{ErrorKind::refused, refusal + ": private = true in the rule allows it"};
     return good;
@@ -118,10 +113,8 @@ Result<std::vector<IpAddress>> permitted_addresses(const std::string& host, cons
 asio::awaitable<Result<Socket>> dial(Resolver& resolver, Lifeline& lifeline, std::string host, std::uint16_t port,
                                      DialRules rules, Clock::time_point deadline) {
     Result<std::vector<IpAddress>> addresses = std::vector<IpAddress>{};
-    if (const auto literal = IpAddress::parse(host))
-        addresses->push_back(*literal);
-    else
-        addresses = co_await resolver.resolve(host, lifeline, deadline);
+    if (const auto literal = IpAddress::parse(host)) addresses->push_back(*literal);
+    else addresses = co_await resolver.resolve(host, lifeline, deadline);
     if (addresses) addresses = permitted_addresses(host, *addresses, rules);
     if (!addresses) co_return addresses.error();
 
@@ -130,16 +123,14 @@ asio::awaitable<Result<Socket>> dial(Resolver& resolver, Lifeline& lifeline, std
     const auto race = std::make_shared<Race>(fmt::format("{}:{}", host, port), addresses->size());
     const RaceOwner owner(*race, timer);
     for (std::size_t next = 0;;) {
-        if (lifeline.ended()) co_return lifeline.reason();   // first: a connection for it must not be used any more
+        if (lifeline.ended()) co_return lifeline.reason();  // first: a connection for it must not be used any more
         if (race->winner) co_return std::move(race->sockets[*race->winner]);
         const bool more = next < addresses->size();
         const auto now = Clock::now();
         if (now >= deadline) co_return Error{ErrorKind::timed_out, race->name + " did not answer in time"};
         if (!more && race->pending == 0) co_return Error{ErrorKind::unreachable, race->failure};
-        if (more && now >= race->next_start)
-            start_attempt(race, executor, Endpoint{(*addresses)[next++], port});
-        else
-            co_await timer.wait_until(more ? std::min(deadline, race->next_start) : deadline);
+        if (more && now >= race->next_start) start_attempt(race, executor, Endpoint{(*addresses)[next++], port});
+        else co_await timer.wait_until(more ? std::min(deadline, race->next_start) : deadline);
     }
 }
 

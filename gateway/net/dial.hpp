@@ -28,8 +28,9 @@ Result<std::vector<IpAddress>> permitted_addresses(const std::string& host, cons
 
 /// Connects to `host` (a canonical name, or the text of an address). Addresses that the rules refuse are left out
 /// before anything is sent to them; the rest is tried in order, the next one 250 ms after the last or as soon as it
-/// failed (RFC 8305, 5). The first connection wins, the others are closed. The socket is non-blocking and close-on-exec.
-/// Errors: unresolved, refused (every address is refused), unreachable, timed_out; or the lifeline's reason.
+/// failed (RFC 8305, 5). The first connection wins, the others are closed. The socket is non-blocking and
+/// close-on-exec. Errors: unresolved, refused (every address is refused), unreachable, timed_out; or the lifeline's
+/// reason.
 boost::asio::awaitable<Result<boost::asio::ip::tcp::socket>> dial(Resolver&, Lifeline&, std::string host,
                                                                   std::uint16_t port, DialRules,
                                                                   Clock::time_point deadline);

@@ -18,11 +18,12 @@ Task<Socket> Dialler::dial(Lifeline& lifeline, std::string host, std::uint16_t p
     const auto now = Clock::now();
     if (!own_ || now - read_at_ > kRefresh) {
         auto own = own_addresses();
-        if (!own) co_return own.error();   // without them a rule could not be kept
+        if (!own) co_return own.error();  // without them a rule could not be kept
         own_ = std::make_shared<const AddressSet>(std::move(*own));
         read_at_ = now;
     }
-    const DialRules rules{private_addresses, own_, local_networks_};   // a name of its own: GCC 12 destroys a braced temporary twice here
+    const DialRules rules{private_addresses, own_,
+                          local_networks_};  // a name of its own: GCC 12 destroys a braced temporary twice here
     if (!goes_through_proxy(host, port))
         co_return co_await net::dial(resolver_, lifeline, std::move(host), port, rules, now + kTimeLimit);
     if (const auto literal = IpAddress::parse(host)) {
@@ -36,7 +37,8 @@ bool Dialler::goes_through_proxy(const std::string& host, std::uint16_t port) co
     return outer_ && !outer_->no_proxy.covers(host, port);
 }
 
-std::optional<std::string> Dialler::private_peer(const std::string& host, std::uint16_t port, const Socket& socket) const {
+std::optional<std::string> Dialler::private_peer(const std::string& host, std::uint16_t port,
+                                                 const Socket& socket) const {
     boost::system::error_code ec;
     const auto peer = socket.remote_endpoint(ec);
     auto address = ec ? std::nullopt : IpAddress::parse(peer.address().to_string());

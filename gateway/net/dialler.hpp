@@ -9,7 +9,7 @@ namespace sallyport::net {
 
 class Dialler {
 public:
-    static constexpr std::chrono::seconds kTimeLimit{15};   ///< resolution and connection
+    static constexpr std::chrono::seconds kTimeLimit{15};  ///< resolution and connection
 
     /// `local_networks`: see DialRules. `outer`: through which all is dialled but what its no_proxy covers.
     explicit Dialler(Resolver& resolver, bool local_networks = false, std::optional<OuterProxy> outer = std::nullopt)

@@ -13,8 +13,6 @@ inline Error io_error(int number) {
     return {ErrorKind::io, std::strerror(number)};
 }
 
-inline bool would_block(int number) {
-    return number == EAGAIN || number == EWOULDBLOCK;
-}
+inline bool would_block(int number) { return number == EAGAIN || number == EWOULDBLOCK; }
 
 }  // namespace sallyport::net

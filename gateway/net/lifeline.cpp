@@ -36,10 +36,8 @@ void Lifeline::end(Error reason) {
 }
 
 void Lifeline::check(Clock::time_point now) {
-    if (now >= deadline_)
-        end({ErrorKind::timed_out, std::string("time limit: ") + phase_});
-    else if (watched_client_ && watched_client_->peer_gone())
-        end({ErrorKind::end_of_stream, "the client went away"});
+    if (now >= deadline_) end({ErrorKind::timed_out, std::string("time limit: ") + phase_});
+    else if (watched_client_ && watched_client_->peer_gone()) end({ErrorKind::end_of_stream, "the client went away"});
 }
 
 Watchdog::Watchdog(const boost::asio::any_io_executor& executor) : timer_(executor) { arm(); }

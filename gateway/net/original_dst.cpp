@@ -9,7 +9,7 @@
 namespace sallyport::net {
 namespace {
 
-constexpr int kOriginalDst = 80;   // SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST; their headers clash with the C library's
+constexpr int kOriginalDst = 80;  // SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST; their headers clash with the C library's
 
 }  // namespace
 
@@ -33,7 +33,8 @@ Result<OriginalDst> original_destination(int fd) {
         return Error{ErrorKind::refused, std::string("no original destination: ") + std::strerror(errno)};
     const auto original = Endpoint::from_sockaddr(storage);
     if (!original) return Error{ErrorKind::refused, "no original destination"};
-    if (*original == static_cast<const Endpoint&>(*local)) return Error{ErrorKind::refused, "dialled the gateway itself"};
+    if (*original == static_cast<const Endpoint&>(*local))
+        return Error{ErrorKind::refused, "dialled the gateway itself"};
     return OriginalDst{*original};
 }
 

@@ -201,10 +201,8 @@ OuterProxy OuterProxy::parse(std::string_view url, std::string_view no_proxy, co
     }
     const auto [host, port] = split(url);
     proxy.host = lower(host);
-    if (const auto address = IpAddress::parse(host))
-        proxy.host = address->to_string();
-    else if (!is_host(proxy.host))
-        throw wrong("its host is no name and no address");
+    if (const auto address = IpAddress::parse(host)) proxy.host = address->to_string();
+    else if (!is_host(proxy.host)) throw wrong("its host is no name and no address");
     if (!port.empty()) {
         const auto value = number<std::uint16_t>(port);
         if (!value || *value == 0) throw wrong("its port is no number from 1 to 65535");

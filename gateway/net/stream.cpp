@@ -22,15 +22,15 @@ namespace sallyport::net {
 namespace {
 
 constexpr auto kNoThrow = boost::asio::as_tuple(boost::asio::use_awaitable);
-constexpr int kMostUnpaused = 64;   // operations: about one megabyte of body
+constexpr int kMostUnpaused = 64;  // operations: about one megabyte of body
 
-/// A peer that is gone without a word is found out within two minutes, and what is idle for hours outlives the memory of
-/// a NAT on the way.
+/// A peer that is gone without a word is found out within two minutes, and what is idle for hours outlives the memory
+/// of a NAT on the way.
 void set_options(int fd) {
     const auto set = [fd](int level, int option, int value) { ::setsockopt(fd, level, option, &value, sizeof value); };
-    set(IPPROTO_TCP, TCP_NODELAY, 1);   // an event of a stream waits for no ACK
+    set(IPPROTO_TCP, TCP_NODELAY, 1);  // an event of a stream waits for no ACK
     set(SOL_SOCKET, SO_KEEPALIVE, 1);
-    set(IPPROTO_TCP, TCP_KEEPIDLE, 60);   // seconds
+    set(IPPROTO_TCP, TCP_KEEPIDLE, 60);  // seconds
     set(IPPROTO_TCP, TCP_KEEPINTVL, 15);
     set(IPPROTO_TCP, TCP_KEEPCNT, 4);
 }
@@ -55,7 +55,7 @@ void Stream::set_lifeline(Lifeline* lifeline) {
 }
 
 void Stream::replay(std::string bytes) {
-    bytes.append(replay_, replayed_);   // of an earlier call
+    bytes.append(replay_, replayed_);  // of an earlier call
     replay_ = std::move(bytes);
     replayed_ = 0;
 }
@@ -131,7 +131,7 @@ Task<std::size_t> Stream::read_some(std::span<char> into) {
         Waits waits;
         auto n = ssl_ ? read_tls(into, waits) : read_socket(into, waits);
         if (!n || *n > 0) co_return n;
-        if (!waits) {   // records without content, a buffer full of them: more may be at hand
+        if (!waits) {  // records without content, a buffer full of them: more may be at hand
             unpaused_ = kMostUnpaused;
             continue;
         }
@@ -174,7 +174,8 @@ Task<void> Stream::write(std::string_view first, std::string_view second) {
         std::size_t written = 0;
         if (ssl_) {
             ERR_clear_error();
-            const int n = SSL_write(ssl_.get(), first.data(), static_cast<int>(std::min<std::size_t>(first.size(), 1 << 30)));
+            const int n =
+                SSL_write(ssl_.get(), first.data(), static_cast<int>(std::min<std::size_t>(first.size(), 1 << 30)));
             if (n > 0) {
                 written = static_cast<std::size_t>(n);
             } else {
@@ -208,10 +209,11 @@ Task<void> Stream::handshake(tls::SslPtr ssl) {
     BIO* bio = BIO_new(bio_method());
     BIO_set_data(bio, this);
     BIO_set_init(bio, 1);
-    SSL_set_bio(ssl.get(), bio, bio);   // owns the BIO from here
-    SSL_set_mode(ssl.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-    SSL_clear_mode(ssl.get(), SSL_MODE_AUTO_RETRY);   // a flood of key updates must come back to us
-    SSL_set_read_ahead(ssl.get(), 1);   // header and body of a record in one recv(2)
+    SSL_set_bio(ssl.get(), bio, bio);  // owns the BIO from here
+    SSL_set_mode(ssl.get(),
+                 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_clear_mode(ssl.get(), SSL_MODE_AUTO_RETRY);  // a flood of key updates must come back to us
+    SSL_set_read_ahead(ssl.get(), 1);                // header and body of a record in one recv(2)
     ssl_ = std::move(ssl);
     for (;;) {
         ERR_clear_error();
@@ -226,20 +228,26 @@ Task<void> Stream::handshake(tls::SslPtr ssl) {
 Result<Socket::wait_type> Stream::ssl_wants(int result, const char* what) {
     const int saved_errno = errno;
     switch (SSL_get_error(ssl_.get(), result)) {
-        case SSL_ERROR_WANT_READ: return Socket::wait_read;
-        case SSL_ERROR_WANT_WRITE: return Socket::wait_write;
-        case SSL_ERROR_ZERO_RETURN: return Error{ErrorKind::end_of_stream, "closed"};
+        case SSL_ERROR_WANT_READ:
+            return Socket::wait_read;
+        case SSL_ERROR_WANT_WRITE:
+            return Socket::wait_write;
+        case SSL_ERROR_ZERO_RETURN:
+            return Error{ErrorKind::end_of_stream, "closed"};
         case SSL_ERROR_SYSCALL:
-            if (ERR_peek_error() == 0) return saved_errno ? io_error(saved_errno) : Error{ErrorKind::io, "closed without close_notify"};
+            if (ERR_peek_error() == 0)
+                return saved_errno ? io_error(saved_errno) : Error{ErrorKind::io, "closed without close_notify"};
             break;
-        default: break;
+        default:
+            break;
     }
     const auto code = ERR_get_error();
     ERR_clear_error();
     if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
         return Error{ErrorKind::io, "closed without close_notify"};
     const char* reason = ERR_reason_error_string(code);
-    if (auto why = tls::verify_failure_text(ssl_.get()); !why.empty()) return Error{ErrorKind::tls, "the origin " + why};
+    if (auto why = tls::verify_failure_text(ssl_.get()); !why.empty())
+        return Error{ErrorKind::tls, "the origin " + why};
     return Error{ErrorKind::tls, std::string("TLS ") + what + ": " + (reason ? reason : "failed")};
 }
 
@@ -257,7 +265,7 @@ Error Stream::last_words(Error otherwise) {
 void Stream::shutdown_write() {
     if (ssl_ && SSL_is_init_finished(ssl_.get())) {
         ERR_clear_error();
-        SSL_shutdown(ssl_.get());   // best effort: one small record, never waited for
+        SSL_shutdown(ssl_.get());  // best effort: one small record, never waited for
         ERR_clear_error();
     }
     ::shutdown(socket_.native_handle(), SHUT_WR);
@@ -325,9 +333,13 @@ int Stream::bio_write(BIO* bio, const char* data, int size) {
 
 long Stream::bio_ctrl(BIO* bio, int command, long, void*) {
     switch (command) {
-        case BIO_CTRL_FLUSH: return 1;
-        case BIO_CTRL_EOF: return 0;
-        default: (void)bio; return 0;
+        case BIO_CTRL_FLUSH:
+            return 1;
+        case BIO_CTRL_EOF:
+            return 0;
+        default:
+            (void)bio;
+            return 0;
     }
 }
 

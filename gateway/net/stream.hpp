@@ -96,8 +96,8 @@ private:
     std::string replay_;
     std::size_t replayed_ = 0;
     bool aborted_ = false;
-    int unpaused_ = 0;    ///< operations since this stream last waited
-    bool drained_ = false;   ///< the TLS library has read all that had come
+    int unpaused_ = 0;      ///< operations since this stream last waited
+    bool drained_ = false;  ///< the TLS library has read all that had come
     tls::SslPtr ssl_;
 };
 

@@ -59,7 +59,7 @@ std::variant<Node, Mistake> parse_document(std::string_view text, const std::str
     try {
         return convert(toml::parse(text, file), file);
     } catch (const toml::parse_error& error) {
-        std::string message(error.description());   // quotes what it found, raw
+        std::string message(error.description());  // quotes what it found, raw
         const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
         std::replace_if(message.begin(), message.end(), control, '?');
         return Mistake{position(error.source(), file), std::move(message)};

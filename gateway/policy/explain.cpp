@@ -96,10 +96,8 @@ std::string way_out(const Policy& policy, const Url& url, bool request) {
         if (secret->basic_user) how = "put into authorization";
         if (secret->header) how = "put into " + *secret->header;
         if (secret->placeholder) how += (how.empty() ? "" : ", and ") + std::string("in place of its placeholder");
-        if (!request)
-            how = "not put in: this connection is not looked into";
-        else if (!tls)
-            how = "not put in: the connection is not encrypted";
+        if (!request) how = "not put in: this connection is not looked into";
+        else if (!tls) how = "not put in: the connection is not encrypted";
         out += row("secret", secret->name + " (" + secret->where.to_string() + "), " + how);
     }
     return out;

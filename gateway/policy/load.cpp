@@ -34,8 +34,8 @@ private:
         const auto document = parse_document(text, file);
         if (const auto* mistake = std::get_if<Mistake>(&document))
             return mistakes_.add(mistake->where, mistake->message);
-        const Section top(std::get<Node>(document), "a policy", {"use", "allow", "deny", "secret", "route", "origin", "publish"},
-                          mistakes_);
+        const Section top(std::get<Node>(document), "a policy",
+                          {"use", "allow", "deny", "secret", "route", "origin", "publish"}, mistakes_);
         for (const Node* node : tables(top, "allow")) rules_.push_back(read_rule(*node, Action::allow, mistakes_));
         for (const Node* node : tables(top, "deny")) rules_.push_back(read_rule(*node, Action::deny, mistakes_));
         for (const Node* node : tables(top, "secret")) secrets_.push_back(read_secret(*node, mistakes_));
@@ -50,8 +50,7 @@ private:
         if (!preset)
             mistakes_.add(name.where,
                           "no preset is called " + in_quotes(name.value) + "; there are: " + preset_names());
-        else if (used_.insert(name.value).second)
-            read_file(preset->text, "preset:" + name.value);
+        else if (used_.insert(name.value).second) read_file(preset->text, "preset:" + name.value);
     }
 
     std::vector<const Node*> tables(const Section& top, std::string_view key) {
@@ -79,8 +78,6 @@ private:
 
 }  // namespace
 
-LoadResult load(std::string_view text, const std::string& file, Mode mode) {
-    return Loader().load(text, file, mode);
-}
+LoadResult load(std::string_view text, const std::string& file, Mode mode) { return Loader().load(text, file, mode); }
 
 }  // namespace sallyport::policy

@@ -18,18 +18,14 @@ bool canonical_escapes(std::string_view raw, std::string& out) {
     for (std::size_t i = 0; i < raw.size(); ++i) {
         const auto c = static_cast<unsigned char>(raw[i]);
         if (c != '%') {
-            if (is_path_char(c))
-                out += raw[i];
-            else
-                append_escape(out, c);
+            if (is_path_char(c)) out += raw[i];
+            else append_escape(out, c);
             continue;
         }
         const auto byte = escape_at(raw, i);
         if (!byte) return false;
-        if (is_unreserved(*byte) || *byte == '*')
-            out += static_cast<char>(*byte);
-        else
-            append_escape(out, *byte);
+        if (is_unreserved(*byte) || *byte == '*') out += static_cast<char>(*byte);
+        else append_escape(out, *byte);
         i += 2;
     }
     return true;
@@ -139,10 +135,8 @@ bool canonical_query(std::string_view raw, std::string& out, std::string& why) {
                 return false;
             }
         }
-        if (c == '%' || c == '?' || is_path_char(c))
-            out += raw[i];
-        else
-            append_escape(out, c);
+        if (c == '%' || c == '?' || is_path_char(c)) out += raw[i];
+        else append_escape(out, c);
     }
     return true;
 }
@@ -160,9 +154,7 @@ const char* find_raw_mistake(std::string_view text) {
 
 }  // namespace
 
-std::string Target::to_string() const {
-    return has_query ? path + "?" + query : path;
-}
+std::string Target::to_string() const { return has_query ? path + "?" + query : path; }
 
 std::optional<Target> normalise_target(std::string_view origin_form, std::string& why) {
     if (const char* mistake = find_raw_mistake(origin_form)) {

@@ -22,9 +22,7 @@ struct Item {
 };
 using Items = std::vector<const Item*>;
 
-bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// "12", "1.2.3", "v1.2.3-rc1", "0a1b2c3", a UUID, a long token: says which one is meant, not what is done. "v1" stays.
 bool names_an_instance(std::string_view segment) {
@@ -67,10 +65,8 @@ public:
     void walk(const Items& items, std::size_t depth, const std::string& prefix) {
         std::map<std::string, Items> next;
         for (const auto* item : items) {
-            if (item->segments.size() == depth)
-                groups_[prefix] += item->count;
-            else
-                next[item->segments[depth]].push_back(item);
+            if (item->segments.size() == depth) groups_[prefix] += item->count;
+            else next[item->segments[depth]].push_back(item);
         }
         if (next.size() > siblings_) {
             const bool deep = next.contains("**");
@@ -81,8 +77,7 @@ public:
         for (const auto& [segment, below] : next) {
             if (segment == "**")
                 for (const auto* item : below) groups_[prefix + "/**"] += item->count;
-            else
-                walk(below, depth + 1, prefix + "/" + segment);
+            else walk(below, depth + 1, prefix + "/" + segment);
         }
     }
 

@@ -13,12 +13,8 @@ constexpr char kStar = '\x01';      // any run without "/"
 constexpr char kDeep = '\x02';      // any run
 constexpr char kOptSlash = '\x03';  // "/" and on to the kDeep that follows, or nothing and past it
 
-constexpr bool same(char a, char b) {
-    return a == b;
-}
-constexpr bool same_ignoring_case(char a, char b) {
-    return ascii_lower(a) == ascii_lower(b);
-}
+constexpr bool same(char a, char b) { return a == b; }
+constexpr bool same_ignoring_case(char a, char b) { return ascii_lower(a) == ascii_lower(b); }
 
 const char* find_mistake(std::string_view text) {
     if (!text.starts_with('/')) return "a path starts with \"/\"";
@@ -90,10 +86,8 @@ std::optional<PathPattern> PathPattern::parse(std::string_view text, std::string
             const auto byte = escaped.value_or(static_cast<unsigned char>(text[i]));
             const bool raw = escaped ? is_unreserved(byte) : is_path_char(byte);
             const std::size_t start = pattern.text_.size();
-            if (raw)
-                pattern.text_ += static_cast<char>(byte);
-            else
-                append_escape(pattern.text_, byte);
+            if (raw) pattern.text_ += static_cast<char>(byte);
+            else append_escape(pattern.text_, byte);
             pattern.program_ += escaped && byte == '*' ? "*" : pattern.text_.substr(start);
             if (escaped) i += 2;
         }
@@ -161,12 +155,8 @@ bool PathPattern::run(std::string_view path, Equal equal) const {
     return here[program.size()];
 }
 
-bool PathPattern::matches(std::string_view path) const {
-    return run(path, same);
-}
-bool PathPattern::matches_ignoring_case(std::string_view path) const {
-    return run(path, same_ignoring_case);
-}
+bool PathPattern::matches(std::string_view path) const { return run(path, same); }
+bool PathPattern::matches_ignoring_case(std::string_view path) const { return run(path, same_ignoring_case); }
 
 std::vector<std::pair<std::string, std::string>> query_pairs(std::string_view query, bool at_semicolons) {
     const auto decode = [](std::string_view text) {
@@ -193,9 +183,7 @@ std::vector<std::pair<std::string, std::string>> query_pairs(std::string_view qu
     return pairs;
 }
 
-bool wildcard_match(std::string_view pattern, std::string_view text) {
-    return glob(pattern, text, same);
-}
+bool wildcard_match(std::string_view pattern, std::string_view text) { return glob(pattern, text, same); }
 
 bool wildcard_match_ignoring_case(std::string_view pattern, std::string_view text) {
     return glob(pattern, text, same_ignoring_case);

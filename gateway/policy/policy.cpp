@@ -29,15 +29,11 @@ bool contains(const std::vector<std::uint16_t>& ports, std::uint16_t port) {
     return std::find(ports.begin(), ports.end(), port) != ports.end();
 }
 
-bool is_web_port(std::uint16_t port) {
-    return port == 80 || port == 443;
-}
+bool is_web_port(std::uint16_t port) { return port == 80 || port == 443; }
 
 }  // namespace
 
-std::string SourcePosition::to_string() const {
-    return file + ":" + std::to_string(line);
-}
+std::string SourcePosition::to_string() const { return file + ":" + std::to_string(line); }
 
 bool Rule::covers_port(std::uint16_t port) const {
     if (ports.empty()) return action == Action::deny || is_web_port(port);
@@ -85,7 +81,8 @@ Policy::Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::ve
     for (std::size_t i = 0; i < rules_.size(); ++i) {
         for (const HostPattern& host : rules_[i].hosts)
             index->add(host, rules_[i].action, static_cast<std::uint32_t>(i));
-        if (rules_[i].action == Action::allow) index->allowed_ports.insert(rules_[i].ports.begin(), rules_[i].ports.end());
+        if (rules_[i].action == Action::allow)
+            index->allowed_ports.insert(rules_[i].ports.begin(), rules_[i].ports.end());
     }
     index->allowed_ports.insert({80, 443});
     for (std::size_t i = 0; i < routes_.size(); ++i)

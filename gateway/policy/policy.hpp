@@ -73,8 +73,8 @@ struct PlaceholderPlaces {
     bool header = true;
     bool path = false;
     bool query = false;
-    bool json = false;   ///< a body of that Content-Type
-    bool form = false;   ///< likewise, application/x-www-form-urlencoded
+    bool json = false;  ///< a body of that Content-Type
+    bool form = false;  ///< likewise, application/x-www-form-urlencoded
 };
 
 /// One [[secret]]. The value itself is never part of a policy.
@@ -127,8 +127,7 @@ struct Publication {
 class Policy {
 public:
     Policy(std::vector<Rule> rules, std::vector<SecretRule> secrets, std::vector<Route> routes,
-           std::vector<Publication> publications = {}, Mode mode = Mode::enforce,
-           std::vector<OriginRule> origins = {});
+           std::vector<Publication> publications = {}, Mode mode = Mode::enforce, std::vector<OriginRule> origins = {});
 
     Mode mode() const { return mode_; }
     const std::vector<Rule>& rules() const { return rules_; }
@@ -139,8 +138,8 @@ public:
     /// Of those that match the host the one whose pattern says most of it: the name itself, then the longest
     /// "*.domain" or network. Nothing is taken from the others.
     const OriginRule* origin_for(std::string_view host) const;
-    /// False when no rule allows anything on this port, whatever the host; 80 and 443 always may carry something, and in
-    /// audit mode every port may.
+    /// False when no rule allows anything on this port, whatever the host; 80 and 443 always may carry something, and
+    /// in audit mode every port may.
     bool allows_port(std::uint16_t port) const;
 
     /// Rules whose host pattern matches `host` (canonical name or address text), in file order.

@@ -11,10 +11,8 @@ std::vector<std::uint16_t> read_ports(const Section& section) {
     std::vector<std::uint16_t> ports;
     for (const Node* node : section.one_or_many("port")) {
         const auto* number = node->as<std::int64_t>();
-        if (number && *number >= 1 && *number <= 65535)
-            ports.push_back(static_cast<std::uint16_t>(*number));
-        else
-            section.mistake(node->where, "port is a number from 1 to 65535, or a list of them");
+        if (number && *number >= 1 && *number <= 65535) ports.push_back(static_cast<std::uint16_t>(*number));
+        else section.mistake(node->where, "port is a number from 1 to 65535, or a list of them");
     }
     return ports;
 }
@@ -22,8 +20,7 @@ std::vector<std::uint16_t> read_ports(const Section& section) {
 std::vector<std::string> read_methods(const Section& section) {
     std::vector<std::string> methods;
     for (const Text& method : section.texts("method")) {
-        if (is_method(method.value))
-            methods.push_back(method.value);
+        if (is_method(method.value)) methods.push_back(method.value);
         else
             section.mistake(method.where,
                             "method is a request method in upper case such as \"GET\", not " + in_quotes(method.value));
@@ -35,10 +32,8 @@ std::vector<PathPattern> read_paths(const Section& section) {
     std::vector<PathPattern> paths;
     for (const Text& path : section.texts("path")) {
         std::string error;
-        if (auto pattern = PathPattern::parse(path.value, error))
-            paths.push_back(std::move(*pattern));
-        else
-            section.mistake(path.where, "bad path " + in_quotes(path.value) + ": " + error);
+        if (auto pattern = PathPattern::parse(path.value, error)) paths.push_back(std::move(*pattern));
+        else section.mistake(path.where, "bad path " + in_quotes(path.value) + ": " + error);
     }
     return paths;
 }
@@ -54,10 +49,8 @@ std::vector<QueryPattern> read_query(const Section& section) {
     }
     std::vector<QueryPattern> query;
     for (const Member& entry : *table) {
-        if (const auto* value = entry.node.as<std::string>())
-            query.push_back({entry.key, *value});
-        else
-            section.mistake(entry.node.where, "a query value is a string");
+        if (const auto* value = entry.node.as<std::string>()) query.push_back({entry.key, *value});
+        else section.mistake(entry.node.where, "a query value is a string");
     }
     return query;
 }
@@ -81,10 +74,8 @@ std::vector<HostPattern> read_hosts(const Section& section, Mistakes& mistakes) 
     std::vector<HostPattern> hosts;
     for (const Text& host : section.texts("host")) {
         std::string error;
-        if (auto pattern = HostPattern::parse(host.value, error))
-            hosts.push_back(std::move(*pattern));
-        else
-            mistakes.add(host.where, "bad host " + in_quotes(host.value) + ": " + error);
+        if (auto pattern = HostPattern::parse(host.value, error)) hosts.push_back(std::move(*pattern));
+        else mistakes.add(host.where, "bad host " + in_quotes(host.value) + ": " + error);
     }
     return hosts;
 }

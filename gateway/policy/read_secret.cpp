@@ -55,8 +55,7 @@ void read_header(const Section& section, SecretRule& secret) {
     const std::size_t at = format->value.find("{}");
     if (at == std::string::npos || format->value.find("{}", at + 2) != std::string::npos)
         section.mistake(format->where, "format holds \"{}\" exactly once, where the secret goes");
-    else if (!is_printable(format->value))
-        section.mistake(format->where, "format is printable ASCII");
+    else if (!is_printable(format->value)) section.mistake(format->where, "format is printable ASCII");
     if (!section.find("header")) section.mistake(format->where, "format shapes a header: give the header too");
 }
 
@@ -82,8 +81,11 @@ void read_placeholder(const Section& section, SecretRule& secret) {
 
 void read_placeholder_in(const Section& section, SecretRule& secret) {
     constexpr std::pair<std::string_view, bool PlaceholderPlaces::*> kPlaces[] = {
-        {"header", &PlaceholderPlaces::header}, {"path", &PlaceholderPlaces::path}, {"query", &PlaceholderPlaces::query},
-        {"json", &PlaceholderPlaces::json},     {"form", &PlaceholderPlaces::form}};
+        {"header", &PlaceholderPlaces::header},
+        {"path", &PlaceholderPlaces::path},
+        {"query", &PlaceholderPlaces::query},
+        {"json", &PlaceholderPlaces::json},
+        {"form", &PlaceholderPlaces::form}};
     const Member* member = section.find("placeholder_in");
     if (!member) return;
     if (!section.find("placeholder"))
@@ -93,10 +95,10 @@ void read_placeholder_in(const Section& section, SecretRule& secret) {
         const auto place = std::find_if(std::begin(kPlaces), std::end(kPlaces),
                                         [&](const auto& known) { return known.first == text.value; });
         if (place == std::end(kPlaces))
-            section.mistake(text.where, "placeholder_in lists \"header\", \"path\", \"query\", \"json\" and \"form\", not " +
-                                            in_quotes(text.value));
-        else
-            secret.placeholder_in.*place->second = true;
+            section.mistake(text.where,
+                            "placeholder_in lists \"header\", \"path\", \"query\", \"json\" and \"form\", not " +
+                                in_quotes(text.value));
+        else secret.placeholder_in.*place->second = true;
     }
 }
 
@@ -159,7 +161,8 @@ bool read_url(std::string_view url, Route& route) {
 }  // namespace
 
 SecretRule read_secret(const Node& node, Mistakes& mistakes) {
-    const Section section(node, "[[secret]]", {"name", "host", "header", "format", "basic", "placeholder", "placeholder_in", "value"},
+    const Section section(node, "[[secret]]",
+                          {"name", "host", "header", "format", "basic", "placeholder", "placeholder_in", "value"},
                           mistakes);
     SecretRule secret;
     secret.where = node.where;

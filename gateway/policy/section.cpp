@@ -112,10 +112,8 @@ std::vector<const Node*> Section::one_or_many(std::string_view key) const {
 std::vector<Text> Section::texts(std::string_view key) const {
     std::vector<Text> found;
     for (const Node* node : one_or_many(key)) {
-        if (const auto* value = node->as<std::string>())
-            found.push_back({*value, node->where});
-        else
-            mistake(node->where, std::string(key) + " is a string or a list of strings");
+        if (const auto* value = node->as<std::string>()) found.push_back({*value, node->where});
+        else mistake(node->where, std::string(key) + " is a string or a list of strings");
     }
     return found;
 }

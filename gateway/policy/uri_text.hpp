@@ -34,12 +34,8 @@ constexpr bool is_path_char(unsigned char c) {
     return is_unreserved(c) || std::string_view("!$&'()*+,;=:@/").find(static_cast<char>(c)) != std::string_view::npos;
 }
 
-constexpr char ascii_lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-constexpr bool is_control(unsigned char c) {
-    return c < 0x20 || c == 0x7f;
-}
+constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+constexpr bool is_control(unsigned char c) { return c < 0x20 || c == 0x7f; }
 
 /// Appends "%41", hex in upper case.
 inline void append_escape(std::string& out, unsigned char byte) {

@@ -48,10 +48,8 @@ std::vector<Withheld> to_withhold(std::span<const std::string> environment, std:
         const auto held = std::find_if(secrets.begin(), secrets.end(), [&](const BoundSecret& secret) {
             return holds(std::string_view(variable).substr(equals + 1), secret.value.reveal());
         });
-        if (held != secrets.end())
-            out.push_back({key, "contains secret " + held->rule.name});
-        else if (is_proxy_variable(key))
-            out.push_back({key, "a proxy"});
+        if (held != secrets.end()) out.push_back({key, "contains secret " + held->rule.name});
+        else if (is_proxy_variable(key)) out.push_back({key, "a proxy"});
     }
     return out;
 }

@@ -16,7 +16,7 @@ std::vector<std::string> without_sources(std::span<const std::string> environmen
 
 struct Withheld {
     std::string variable;
-    std::string why;   ///< for the user to know; never a value
+    std::string why;  ///< for the user to know; never a value
 };
 
 /// What is to be taken away once the values are known: variables in which a secret's value stands (values below 8

@@ -12,9 +12,7 @@ namespace {
 constexpr int kDecodings = 3;  // origins that decode a value more often than that do not matter
 constexpr std::string_view kBasic = "basic ";
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 bool contains(std::string_view text, std::string_view part) {
     return std::search(text.begin(), text.end(), part.begin(), part.end(),
@@ -81,9 +79,7 @@ bool carries(const std::vector<std::string>& texts, const policy::SecretRule& ru
                                            [&](const std::string& text) { return contains(text, *rule.placeholder); });
 }
 
-bool is_set(const policy::SecretRule& rule) {
-    return rule.header || rule.basic_user;
-}
+bool is_set(const policy::SecretRule& rule) { return rule.header || rule.basic_user; }
 
 std::optional<InjectionRefused> refusal(const HostSecrets& secrets, const Destination& destination,
                                         const std::vector<std::string>& texts) {

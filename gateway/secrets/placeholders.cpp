@@ -73,7 +73,8 @@ std::optional<BodySyntax> body_syntax(const std::vector<BoundSecret>& bound, con
 }
 
 Replacer body_injector(const std::vector<BoundSecret>& bound, BodySyntax syntax) {
-    return injector(bound, syntax == BodySyntax::json ? &policy::PlaceholderPlaces::json : &policy::PlaceholderPlaces::form);
+    return injector(bound,
+                    syntax == BodySyntax::json ? &policy::PlaceholderPlaces::json : &policy::PlaceholderPlaces::form);
 }
 
 }  // namespace sallyport::secrets

@@ -1,6 +1,6 @@
 #pragma once
-// Placeholders beyond header fields: in the target and in bodies of a request to a host that the secret is bound to, where
-// the rule says so (placeholder_in). Only for what goes over TLS; the caller sees to that. Pure.
+// Placeholders beyond header fields: in the target and in bodies of a request to a host that the secret is bound to,
+// where the rule says so (placeholder_in). Only for what goes over TLS; the caller sees to that. Pure.
 
 #include <optional>
 #include <string>

@@ -23,7 +23,8 @@ std::string from_environment(const policy::SecretRule& rule, const std::string& 
     if (value == nullptr)
         throw failure(rule, "the environment variable " + variable + " is not set; export it before the start");
     std::string text = value;
-    OPENSSL_cleanse(value, text.size());  // in place, where /proc/PID/environ shows it and what we start would inherit it
+    OPENSSL_cleanse(value,
+                    text.size());  // in place, where /proc/PID/environ shows it and what we start would inherit it
     return text;
 }
 

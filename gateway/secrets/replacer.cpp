@@ -39,7 +39,7 @@ std::string Replacer::replaced(std::string_view text) {
 
 /// Returns where what is undecided begins.
 std::size_t Replacer::run(std::string_view text, bool last, std::string& out) {
-    std::size_t sent = std::exchange(gone_, 0);   // of the text, replaced or passed on
+    std::size_t sent = std::exchange(gone_, 0);  // of the text, replaced or passed on
     const auto send_to = [&](std::size_t end) {
         if (end <= sent) return;
         out += text.substr(sent, end - sent);

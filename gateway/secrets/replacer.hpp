@@ -2,9 +2,9 @@
 // Replaces patterns in a stream of bytes, across the borders of its pieces. Pure.
 //
 // What could be the beginning of a match is held back until that is decided; nothing else is. A match is the longest at
-// the first place that has one. With `may_go` > 0 so few bytes of a beginning are passed on all the same, so that a peer
-// that waits for the last byte of a message does not wait for ever; should they turn out to be a match, what follows them
-// is replaced.
+// the first place that has one. With `may_go` > 0 so few bytes of a beginning are passed on all the same, so that a
+// peer that waits for the last byte of a message does not wait for ever; should they turn out to be a match, what
+// follows them is replaced.
 
 #include <array>
 #include <cstddef>
@@ -22,9 +22,9 @@ namespace sallyport::secrets {
 class Pattern {
 public:
     virtual ~Pattern() = default;
-    virtual std::size_t size() const = 0;   ///< at least 1
+    virtual std::size_t size() const = 0;  ///< at least 1
     virtual bool accepts(std::size_t place, unsigned char byte) const = 0;
-    virtual Spellings spellings() const = 0;   ///< in which each byte may be written
+    virtual Spellings spellings() const = 0;  ///< in which each byte may be written
     /// What stands for it instead; `bytes` are those that were accepted.
     virtual std::string replacement(std::string_view bytes) const = 0;
     /// For the audit log.
@@ -62,11 +62,11 @@ private:
 
     Patterns patterns_;
     const std::size_t may_go_;
-    std::array<std::vector<const Pattern*>, 256> beginning_;   ///< what may begin with that byte
+    std::array<std::vector<const Pattern*>, 256> beginning_;  ///< what may begin with that byte
     std::string held_;
-    std::size_t gone_ = 0;   ///< of `held_`: passed on already
+    std::size_t gone_ = 0;  ///< of `held_`: passed on already
     std::set<std::string> found_;
-    std::vector<std::size_t> places_, next_places_;   ///< of match(), which runs often
+    std::vector<std::size_t> places_, next_places_;  ///< of match(), which runs often
 };
 
 }  // namespace sallyport::secrets

@@ -58,10 +58,8 @@ public:
     /// Blocks; nullopt when the status is not to be had.
     std::optional<int> wait() {
         while (!reaped_) {
-            if (::waitpid(pid_, &status_, 0) == pid_)
-                has_status_ = reaped_ = true;
-            else if (errno != EINTR)
-                reaped_ = true;
+            if (::waitpid(pid_, &status_, 0) == pid_) has_status_ = reaped_ = true;
+            else if (errno != EINTR) reaped_ = true;
         }
         return has_status_ ? std::optional(status_) : std::nullopt;
     }

@@ -75,7 +75,7 @@ public:
     }
     std::string replacement(std::string_view bytes) const override {
         auto text = stand_in();
-        while (text.size() % 3 != value().size() % 3) text += '*';   // what follows keeps its place in the group
+        while (text.size() % 3 != value().size() % 3) text += '*';  // what follows keeps its place in the group
         const auto end = lead_ + 8 * text.size();
         const auto all = (end + 5) / 6 * 6;
         std::string out;
@@ -99,7 +99,7 @@ private:
     }
     std::size_t bits() const { return lead_ + 8 * value().size(); }
 
-    const std::size_t lead_;   ///< bits of the first character that are not the value's
+    const std::size_t lead_;  ///< bits of the first character that are not the value's
 };
 
 }  // namespace

@@ -1,8 +1,8 @@
 #pragma once
 // Takes secrets out of what comes back from a host that they are bound to. Pure.
 //
-// Known forms: the value in any letter case, each byte of it as it is, percent-encoded, behind a backslash (JSON) or as a
-// character reference of HTML; the value within Base64, wherever it begins there (HTTP Basic: "user:value"), in both
+// Known forms: the value in any letter case, each byte of it as it is, percent-encoded, behind a backslash (JSON) or as
+// a character reference of HTML; the value within Base64, wherever it begins there (HTTP Basic: "user:value"), in both
 // alphabets; the value in hexadecimal. In its place comes the placeholder, in the same encoding, or "[secret NAME]".
 
 #include "gateway/secrets/replacer.hpp"

@@ -9,9 +9,9 @@
 
 namespace sallyport::secrets {
 
-/// Lives in one block of its own, which is overwritten when it is freed; in OpenSSL's secure heap, locked and in no core
-/// dump, where the program has made one (gateway/app/harden.hpp). It cannot be copied or printed; reveal() is
-/// the one way to its bytes, so that a search for that word finds every use.
+/// Lives in one block of its own, which is overwritten when it is freed; in OpenSSL's secure heap, locked and in no
+/// core dump, where the program has made one (gateway/app/harden.hpp). It cannot be copied or printed; reveal() is the
+/// one way to its bytes, so that a search for that word finds every use.
 class SecretValue {
 public:
     /// Overwrites `bytes`: the source's buffer holds no copy afterwards. Throws StartupError: the secure heap is full.

@@ -10,20 +10,18 @@ namespace {
 
 using policy::hex_digit;
 
-constexpr std::size_t kMaxReference = 8;   // of digits, leading zeros among them
+constexpr std::size_t kMaxReference = 8;  // of digits, leading zeros among them
 
 /// Sets `open` when the text ends before it is known.
 struct Found {
     unsigned char byte = 0;
-    std::size_t length = 0;   ///< 0: nothing is written so
+    std::size_t length = 0;  ///< 0: nothing is written so
     bool open = false;
 };
 
 constexpr Found kOpen{0, 0, true};
 
-bool is_alphanumeric(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+bool is_alphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 /// `digits` hexadecimal ones behind `skip` bytes.
 Found hexadecimal(std::string_view text, std::size_t skip, std::size_t digits) {

@@ -24,7 +24,7 @@ struct Reading {
 struct Readings {
     std::array<Reading, 2> list;
     std::size_t count = 0;
-    bool open = false;   ///< the text ends within what may become one more
+    bool open = false;  ///< the text ends within what may become one more
 };
 
 /// Of what stands at `at`, which is within the text. The byte itself comes first.

@@ -16,8 +16,8 @@ Store::Store(std::shared_ptr<const policy::Policy> policy, const RunCommand& run
 Store::Store(std::shared_ptr<const policy::Policy> policy, const Store& before, Reread reread, const RunCommand& run)
     : policy_(std::move(policy)) {
     read_values(run, [&](const policy::SecretRule& rule) {
-        const bool keep = reread == Reread::nothing || rule.value.env ||
-                          (reread == Reread::all_but_commands && rule.value.command);
+        const bool keep =
+            reread == Reread::nothing || rule.value.env || (reread == Reread::all_but_commands && rule.value.command);
         auto value = keep ? before.value_from(rule.value) : nullptr;
         if (!value && reread == Reread::nothing)
             throw StartupError("secret \"" + rule.name + "\" (" + rule.where.to_string() +
@@ -79,10 +79,8 @@ HostSecrets Store::for_host(std::string_view host) const {
     const auto bound = policy_->secrets_for(host);
     for (std::size_t i = 0; i < values_.size(); ++i) {
         const auto& rule = policy_->secrets()[i];
-        if (std::find(bound.begin(), bound.end(), &rule) != bound.end())
-            result.bound.push_back({rule, *values_[i]});
-        else
-            result.foreign.push_back(&rule);
+        if (std::find(bound.begin(), bound.end(), &rule) != bound.end()) result.bound.push_back({rule, *values_[i]});
+        else result.foreign.push_back(&rule);
     }
     return result;
 }

@@ -28,8 +28,8 @@ struct HostSecrets {
 /// What a store that follows another reads anew; of the rest it takes over the values that the other read.
 enum class Reread {
     all,
-    all_but_commands,   ///< a command that the other store had not run yet is run
-    nothing,            ///< a source that the other store did not have is a mistake
+    all_but_commands,  ///< a command that the other store had not run yet is run
+    nothing,           ///< a source that the other store did not have is a mistake
 };
 
 /// Immutable, to be swapped together with its policy.
@@ -57,7 +57,7 @@ private:
 
     std::shared_ptr<const policy::Policy> policy_;
     std::vector<Value> values_;  ///< one for each of policy_->secrets(), in that order
-    std::vector<std::shared_ptr<const tls::OriginOptions>> origins_;   ///< likewise
+    std::vector<std::shared_ptr<const tls::OriginOptions>> origins_;  ///< likewise
 };
 
 }  // namespace sallyport::secrets

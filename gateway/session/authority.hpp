@@ -13,7 +13,7 @@ namespace sallyport::session {
 
 /// "host[:port]" in parts. Without a port, port_text is empty.
 struct Authority {
-    std::string host;   ///< canonical
+    std::string host;  ///< canonical
     std::string port_text;
 };
 

@@ -28,7 +28,8 @@ Result<std::string_view> EditedBody::next() {
         const bool drained = used_up() && (!decoder_ || plain_.empty());
         if (drained) given_ = false;
         if (drained && last_) {
-            if (decoder_ && !decoder_->complete()) return Error{ErrorKind::malformed, "a compressed body that has no end"};
+            if (decoder_ && !decoder_->complete())
+                return Error{ErrorKind::malformed, "a compressed body that has no end"};
             replacer_.finish(edited_);
             over_ = true;
         }

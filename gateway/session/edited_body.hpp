@@ -31,14 +31,14 @@ private:
     bool used_up() const { return bytes_.empty() && pieces_.empty(); }
 
     secrets::Replacer& replacer_;
-    const std::unique_ptr<http::Decoder> decoder_;   ///< null: no coding
+    const std::unique_ptr<http::Decoder> decoder_;  ///< null: no coding
     const std::unique_ptr<http::Encoder> encoder_;
     std::span<const std::string_view> pieces_;
-    std::string_view bytes_;   ///< what is left of the piece before
-    bool given_ = false;       ///< and not used up yet
+    std::string_view bytes_;  ///< what is left of the piece before
+    bool given_ = false;      ///< and not used up yet
     bool last_ = false;
     bool over_ = false;
-    bool any_ = false;         ///< the body is not empty
+    bool any_ = false;  ///< the body is not empty
     std::string plain_, edited_, out_;
 };
 

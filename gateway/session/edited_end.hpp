@@ -13,7 +13,8 @@
 
 namespace sallyport::session {
 
-/// Bodies up to this size, of which the length is known, are read whole and go with their new length; others without one.
+/// Bodies up to this size, of which the length is known, are read whole and go with their new length; others without
+/// one.
 inline constexpr std::size_t kMostWhole = 64 * 1024;
 
 /// An end whose body is edited once body_ is there. `inner` outlives it.
@@ -24,7 +25,9 @@ public:
     Result<http::Pieces> buffered_body() override;
     bool body_done() const final { return whole_.empty() && (body_ ? body_->over() : inner_.body_done()); }
     const wire::Fields& trailers() const override { return inner_.trailers(); }
-    net::Task<void> write(http::Pieces pieces, const wire::Fields* trailers) final { return inner_.write(pieces, trailers); }
+    net::Task<void> write(http::Pieces pieces, const wire::Fields* trailers) final {
+        return inner_.write(pieces, trailers);
+    }
     void switch_protocols() override { inner_.switch_protocols(); }
     void interrupt() final { inner_.interrupt(); }
     void resume() final { inner_.resume(); }
@@ -41,8 +44,8 @@ protected:
     std::optional<EditedBody> body_;
 
 private:
-    std::string whole_;   ///< the edited body, to be given out in one piece
-    std::string given_;   ///< the same, given out
+    std::string whole_;  ///< the edited body, to be given out in one piece
+    std::string given_;  ///< the same, given out
     std::string_view piece_;
 };
 

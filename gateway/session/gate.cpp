@@ -20,14 +20,15 @@ constexpr std::string_view kWebSocket = "websocket";
 constexpr std::string_view kWebSocketKey = "Sec-WebSocket-Key";
 constexpr std::string_view kWebSocketProtocol = "Sec-WebSocket-Protocol";
 constexpr std::array<std::string_view, 2> kFraming{"Content-Length", "Transfer-Encoding"};
-constexpr std::array<std::string_view, 3> kMethodOverrides{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"};
+constexpr std::array<std::string_view, 3> kMethodOverrides{"X-HTTP-Method-Override", "X-HTTP-Method",
+                                                           "X-Method-Override"};
 /// Of IIS and what imitates it: a proxy tells them the path that it was asked for.
 constexpr std::array<std::string_view, 2> kPathOverrides{"X-Original-URL", "X-Rewrite-URL"};
 constexpr const char* kPrivateNoMore = "its rule no longer says private = true";
 
 Way way_to(const Rules& rules, const Destination& destination, bool tls, const policy::Rule* rule) {
     Way way{destination, tls, rule && rule->private_addresses, nullptr};
-    if (const auto* route = rules.policy->route_for(destination.host))   // whoever wrote the route named the address
+    if (const auto* route = rules.policy->route_for(destination.host))  // whoever wrote the route named the address
         way = {{route->to_host, route->to_port}, route->tls, true, nullptr};
     if (way.tls) way.options = rules.secrets->origin_options(way.origin.host);
     return way;
@@ -40,10 +41,9 @@ public:
         : rules_(rules), facts_(facts), head_(head), destination_{facts.name, facts.port} {}
 
     std::variant<Permit, Refusal> run() {
-        for (const auto step :
-             {&Judgement::check_method, &Judgement::check_upgrade, &Judgement::drop_connection_fields,
-              &Judgement::check_handshake, &Judgement::check_authority, &Judgement::check_target,
-              &Judgement::check_names, &Judgement::check_policy, &Judgement::put_in_secrets})
+        for (const auto step : {&Judgement::check_method, &Judgement::check_upgrade, &Judgement::drop_connection_fields,
+                                &Judgement::check_handshake, &Judgement::check_authority, &Judgement::check_target,
+                                &Judgement::check_names, &Judgement::check_policy, &Judgement::put_in_secrets})
             if (auto refusal = (this->*step)()) return std::move(*refusal);
         return permit();
     }
@@ -66,13 +66,14 @@ private:
     Step check_method() {
         if (head_.method == "CONNECT") return refusal(405, "CONNECT asks for a proxy, which this is not");
         if (head_.method == "TRACE") return refusal(405, "TRACE would send secrets back in its response");
-        if (const auto expect = wire::find(head_.fields, "Expect"); expect && !wire::equal_ignoring_case(*expect, "100-continue"))
+        if (const auto expect = wire::find(head_.fields, "Expect");
+            expect && !wire::equal_ignoring_case(*expect, "100-continue"))
             return refusal(417, "an Expect field that is not 100-continue");
         return std::nullopt;
     }
 
-    /// Of what a client may want to change to (RFC 9110, section 7.8), WebSocket is passed on, and the offer of h2c that
-    /// clients make with any request is not taken.
+    /// Of what a client may want to change to (RFC 9110, section 7.8), WebSocket is passed on, and the offer of h2c
+    /// that clients make with any request is not taken.
     Step check_upgrade() {
         const auto asked = wire::find(head_.fields, "Upgrade");
         if (wire::has_token(head_.fields, "Upgrade", kWebSocket)) {
@@ -111,7 +112,8 @@ private:
         const auto authority = take_authority(head_, facts_.tls ? "https" : "http", facts_.name);
         if (!authority) return refusal(400, authority.error().detail);
         if (facts_.tls && authority->host != facts_.name)
-            return refusal(421, "this connection was made for " + facts_.name + ", the request is for " + authority->host);
+            return refusal(421,
+                           "this connection was made for " + facts_.name + ", the request is for " + authority->host);
         if (!authority->port_text.empty() && authority->port_text != std::to_string(facts_.port))
             return refusal(421, "Host names port " + authority->port_text + ", the connection was made to port " +
                                     std::to_string(facts_.port));
@@ -131,7 +133,8 @@ private:
         const auto host = rules_.secrets->for_host(destination_.host);
         for (const auto& [name, value, sensitive] : head_.fields) {
             for (const auto path : kPathOverrides)
-                if (wire::same_to_cgi(name, path)) return refusal(400, name + " would name another path than the request does");
+                if (wire::same_to_cgi(name, path))
+                    return refusal(400, name + " would name another path than the request does");
             const auto poses_as = [&name = name](std::string_view known) {
                 return wire::same_to_cgi(name, known) && !wire::equal_ignoring_case(name, known);
             };
@@ -162,7 +165,8 @@ private:
         std::string upper(method);
         for (char& c : upper)
             if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-        if (!policy::is_method(upper)) return refusal(400, "the method to override the request's with is not one method");
+        if (!policy::is_method(upper))
+            return refusal(400, "the method to override the request's with is not one method");
         return check_policy_for(method);
     }
 
@@ -170,7 +174,7 @@ private:
         const policy::RequestFacts facts{method, *target_};
         const auto verdict = policy::decide_request(*rules_.policy, destination_, facts);
         methods_.emplace_back(method);
-        if (!rule_) rule_ = verdict.rule;   // that of the method itself, whatever it is overridden with
+        if (!rule_) rule_ = verdict.rule;  // that of the method itself, whatever it is overridden with
         if (verdict.would_deny && would_deny_.empty()) would_deny_ = policy::describe(verdict, destination_, &facts);
         if (verdict.allowed) return std::nullopt;
         auto r = refusal(403, policy::describe(verdict, destination_, &facts));

@@ -33,17 +33,17 @@ struct Rules {
 
 /// Where a permitted request is sent.
 struct Way {
-    policy::Destination origin;   ///< the destination, or its route
+    policy::Destination origin;  ///< the destination, or its route
     bool tls = false;
     bool private_addresses = false;
-    std::shared_ptr<const tls::OriginOptions> options;   ///< of TLS; null: nothing special
+    std::shared_ptr<const tls::OriginOptions> options;  ///< of TLS; null: nothing special
 
     std::string options_id() const { return options ? options->id : std::string(); }
 };
 
 /// The request may go to `origin`, as `head` is now.
 struct Permit {
-    policy::Destination destination;   ///< as the client named it
+    policy::Destination destination;  ///< as the client named it
     Way way;
     std::string rule;                  ///< "file:line"; empty: no rule matched, see would_deny
     std::string would_deny;            ///< not empty: allowed only because the mode is audit; why it would be refused
@@ -56,7 +56,7 @@ struct Permit {
     /// To be taken out of the response: those that the host may get. They live as long as `store`.
     std::vector<secrets::BoundSecret> bound;
     std::shared_ptr<const secrets::Store> store;
-    std::optional<secrets::BodySyntax> body;   ///< in which placeholders are to be replaced
+    std::optional<secrets::BodySyntax> body;  ///< in which placeholders are to be replaced
 };
 
 /// Bytes that are not looked into may go to `destination`: TLS passed through, or (`tls` false) another protocol.
@@ -64,19 +64,19 @@ struct StreamPermit {
     policy::Destination destination;
     bool tls = false;
     bool private_addresses = false;
-    std::string rule;         ///< "file:line"; empty: none matched
-    std::string would_deny;   ///< as in Permit
+    std::string rule;        ///< "file:line"; empty: none matched
+    std::string would_deny;  ///< as in Permit
 };
 
 struct Refusal {
     unsigned status = 403;
     policy::Destination destination;
     std::string method;
-    std::string target;       ///< normalised where that was possible
-    std::string why;          ///< one sentence
-    std::string rule;         ///< "file:line" of the rule that denied; may be empty
-    std::string suggestion;   ///< TOML that would allow it; may be empty
-    std::string alarm;        ///< a placeholder on its way to the wrong host: which
+    std::string target;      ///< normalised where that was possible
+    std::string why;         ///< one sentence
+    std::string rule;        ///< "file:line" of the rule that denied; may be empty
+    std::string suggestion;  ///< TOML that would allow it; may be empty
+    std::string alarm;       ///< a placeholder on its way to the wrong host: which
 };
 
 /// `head` is rewritten to what the origin shall get: target, Host, secrets, upgrade. Not to be used after a refusal.

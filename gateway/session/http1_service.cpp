@@ -31,7 +31,7 @@ awaitable<std::optional<wire::RequestHead>> Http1Service::next(std::chrono::seco
 
 awaitable<bool> Http1Service::serve(wire::RequestHead head) {
     any_request_ = true;
-    if (head.method == "CONNECT") head.keep_alive = false;   // what comes behind it was meant for a tunnel
+    if (head.method == "CONNECT") head.keep_alive = false;  // what comes behind it was meant for a tunnel
     http::Http1ClientEnd client(client_, reader_, head);
     RequestService request(gateway_, source_, facts_, client, request_began_);
     const bool answered = co_await request.serve(std::move(head));

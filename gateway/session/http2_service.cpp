@@ -63,7 +63,8 @@ awaitable<void> Http2Service::serve(StreamPtr stream, boost::asio::any_io_execut
     RequestService request(gateway_, source_, facts_, client, began);
     const Error too_large{ErrorKind::too_large, "header fields too large"};
     Result<wire::RequestHead> head = too_large;
-    if (!raw.too_large) head = wire::request_from_http2(std::move(raw.fields), raw.ended, facts_.tls ? "https" : "http");
+    if (!raw.too_large)
+        head = wire::request_from_http2(std::move(raw.fields), raw.ended, facts_.tls ? "https" : "http");
     // The origin is asked over HTTP/1.1, which wants more of a handshake.
     if (head && !head->upgrade.empty()) wire::set(head->fields, "Sec-WebSocket-Key", http::websocket_key());
     if (!head) {
@@ -72,7 +73,8 @@ awaitable<void> Http2Service::serve(StreamPtr stream, boost::asio::any_io_execut
     }
     any_request_ = true;
     if (gateway_.streams > Gateway::kMaxStreams) {
-        Refusal refusal{503, {facts_.name, facts_.port}, head->method, {}, "too many requests are under way", {}, {}, {}};
+        Refusal refusal{503, {facts_.name, facts_.port}, head->method, {}, "too many requests are under way", {}, {},
+                        {}};
         co_await request.refuse(std::move(refusal), *head);
         co_return;
     }

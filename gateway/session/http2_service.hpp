@@ -31,7 +31,7 @@ private:
     const ConnectionFacts facts_;
     const RequestSource source_;
     http::Http2Connection connection_{http::Http2Session::Role::server};
-    std::size_t requests_ = 0;   ///< being served
+    std::size_t requests_ = 0;  ///< being served
     bool any_request_ = false;
     boost::asio::steady_timer request_ended_;
 };

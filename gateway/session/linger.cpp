@@ -5,7 +5,7 @@
 namespace sallyport::session {
 
 boost::asio::awaitable<void> linger(net::Stream& client, std::chrono::seconds time) {
-    constexpr std::size_t kMost = 64 * 1024 * 1024;   // clients that send all of a body before they read
+    constexpr std::size_t kMost = 64 * 1024 * 1024;  // clients that send all of a body before they read
     client.shutdown_write();
     client.lifeline().expect_of_client(time, "lingering");
     std::array<char, 4096> block;

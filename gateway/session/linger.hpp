@@ -5,8 +5,8 @@
 
 namespace sallyport::session {
 
-/// Closes our side and reads what the client still sends, for at most `time`, so that a reset does not overtake our last
-/// bytes.
+/// Closes our side and reads what the client still sends, for at most `time`, so that a reset does not overtake our
+/// last bytes.
 boost::asio::awaitable<void> linger(net::Stream& client, std::chrono::seconds time);
 
 }  // namespace sallyport::session

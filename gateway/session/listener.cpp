@@ -19,7 +19,7 @@ namespace {
 namespace asio = boost::asio;
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 
-constexpr std::size_t kLeast = 64;   // where hardly a descriptor is to be had
+constexpr std::size_t kLeast = 64;  // where hardly a descriptor is to be had
 
 asio::ip::tcp protocol_of(int fd) {
     int domain = 0;
@@ -46,9 +46,7 @@ Listener::Listener(asio::io_context& io, Gateway& gateway, UniqueFd listening, S
     acceptor_.non_blocking(true);
 }
 
-void Listener::start() {
-    asio::co_spawn(io_, accept_all(), asio::detached);
-}
+void Listener::start() { asio::co_spawn(io_, accept_all(), asio::detached); }
 
 void Listener::stop() {
     boost::system::error_code ignored;
@@ -78,11 +76,11 @@ asio::awaitable<void> Listener::accept_all() {
 /// Not before somebody waits for it.
 asio::awaitable<void> Listener::make_room() {
     const auto before = sessions_.open;
-    const Error reason{ErrorKind::timed_out, "there are too many connections, and this one has waited for its client the longest"};
+    const Error reason{ErrorKind::timed_out,
+                       "there are too many connections, and this one has waited for its client the longest"};
     if (!gateway_.watchdog.end_longest_waiting(reason)) co_return co_await pause();
-    constexpr int kTurns = 8;   // of the loop, in which the session notices
-    for (int turn = 0; turn < kTurns && sessions_.open == before; ++turn)
-        co_await asio::post(io_, asio::use_awaitable);
+    constexpr int kTurns = 8;  // of the loop, in which the session notices
+    for (int turn = 0; turn < kTurns && sessions_.open == before; ++turn) co_await asio::post(io_, asio::use_awaitable);
 }
 
 /// accept4 and not async_accept: that one leaves a moment in which a child process (a secret's command) could inherit

@@ -19,8 +19,7 @@ namespace sallyport::session {
 class LiveRules;
 
 /// Something that was permitted and goes on: a request, or a stream. Ends with its destruction.
-class Passage
-    : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class Passage : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
     /// Why these rules would refuse it; nullopt when they would not.
     using Objection = std::function<std::optional<std::string>(const Rules&)>;

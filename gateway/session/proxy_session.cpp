@@ -50,8 +50,7 @@ private:
         std::optional<Refusal> refusal;
         if (!to) refusal = unclear(head, to.error());
         // Of any other port the inside decides, and is intercepted so that its refusal can be read.
-        else if (!gateway_.rules.current()->policy->allows_port(to->port))
-            refusal = closed_port(head, *to);
+        else if (!gateway_.rules.current()->policy->allows_port(to->port)) refusal = closed_port(head, *to);
         if (refusal) {
             co_await http_.refuse(std::move(*refusal), head);
             co_return;
@@ -81,10 +80,8 @@ private:
         refusal.method = head.method;
         refusal.target = head.target;
         refusal.why = policy::describe(verdict, to, nullptr);
-        if (verdict.rule)
-            refusal.rule = verdict.rule->where.to_string();
-        else
-            refusal.suggestion = policy::suggest_rule(to, nullptr, false);
+        if (verdict.rule) refusal.rule = verdict.rule->where.to_string();
+        else refusal.suggestion = policy::suggest_rule(to, nullptr, false);
         return refusal;
     }
 

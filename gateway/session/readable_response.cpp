@@ -62,7 +62,8 @@ Result<std::optional<http::Coding>> readable_coding(const wire::Fields& response
     for (const auto name : {"grpc-encoding", "connect-content-encoding"})
         each_element(response, name, [&](std::string_view token) { readable = readable && token == kIdentity; });
     if (!readable)
-        return Error{ErrorKind::malformed, "the response is in an encoding in which secrets cannot be found: it is withheld"};
+        return Error{ErrorKind::malformed,
+                     "the response is in an encoding in which secrets cannot be found: it is withheld"};
     return coding;
 }
 

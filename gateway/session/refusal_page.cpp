@@ -14,10 +14,8 @@ constexpr std::size_t kMaxPrinted = 400;
 std::string printable(std::string_view text) {
     std::string out;
     for (const char c : text.substr(0, kMaxPrinted)) {
-        if (c >= 0x20 && c < 0x7f)
-            out += c;
-        else
-            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+        if (c >= 0x20 && c < 0x7f) out += c;
+        else out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     }
     if (text.size() > kMaxPrinted) out += "...";
     return out;
@@ -25,17 +23,28 @@ std::string printable(std::string_view text) {
 
 std::string_view reason_phrase(unsigned status) {
     switch (status) {
-        case 400: return "Bad Request";
-        case 405: return "Method Not Allowed";
-        case 408: return "Request Timeout";
-        case 417: return "Expectation Failed";
-        case 421: return "Misdirected Request";
-        case 431: return "Request Header Fields Too Large";
-        case 501: return "Not Implemented";
-        case 502: return "Bad Gateway";
-        case 503: return "Service Unavailable";
-        case 504: return "Gateway Timeout";
-        default: return "Forbidden";
+        case 400:
+            return "Bad Request";
+        case 405:
+            return "Method Not Allowed";
+        case 408:
+            return "Request Timeout";
+        case 417:
+            return "Expectation Failed";
+        case 421:
+            return "Misdirected Request";
+        case 431:
+            return "Request Header Fields Too Large";
+        case 501:
+            return "Not Implemented";
+        case 502:
+            return "Bad Gateway";
+        case 503:
+            return "Service Unavailable";
+        case 504:
+            return "Gateway Timeout";
+        default:
+            return "Forbidden";
     }
 }
 
@@ -78,10 +87,8 @@ std::string json_body(const Refusal& refusal, bool tls) {
 std::string percent_encoded(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        if (c >= 0x20 && c < 0x7f && c != '%')
-            out += c;
-        else
-            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+        if (c >= 0x20 && c < 0x7f && c != '%') out += c;
+        else out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
     return out;
 }
@@ -125,7 +132,8 @@ bool is_grpc(const wire::Fields& fields) {
 bool accepts_json(const wire::Fields& fields) {
     const auto accept = wire::find(fields, "Accept");
     if (!accept || accept->find("text/html") != std::string_view::npos) return false;
-    return accept->find("application/json") != std::string_view::npos || accept->find("+json") != std::string_view::npos;
+    return accept->find("application/json") != std::string_view::npos ||
+           accept->find("+json") != std::string_view::npos;
 }
 
 Refusal origin_failure(const Permit& permit, std::string method, const Error& error) {

@@ -10,7 +10,7 @@ namespace {
 
 using boost::asio::awaitable;
 
-constexpr std::uint32_t kRefusedStream = 7;   // RFC 9113, section 8.7: nobody has acted on it
+constexpr std::uint32_t kRefusedStream = 7;  // RFC 9113, section 8.7: nobody has acted on it
 
 /// May be sent again when a kept connection turned out to be closed (RFC 9110, section 9.2.2).
 bool is_idempotent(std::string_view method) {
@@ -21,7 +21,8 @@ bool is_idempotent(std::string_view method) {
 
 http::OriginKey origin_key(const Way& way, const ConnectionFacts& facts) {
     using Protocol = http::OriginKey::Protocol;
-    http::OriginKey key{way.origin.host, way.origin.port, way.tls, way.private_addresses, Protocol::negotiated, way.options};
+    http::OriginKey key{way.origin.host,       way.origin.port,      way.tls,
+                        way.private_addresses, Protocol::negotiated, way.options};
     // Without TLS nothing is agreed on: whoever speaks HTTP/2 knows that the other side does (RFC 9113, section 3.3).
     if (facts.http2 && !facts.tls && !way.tls) key.protocol = Protocol::http2;
     return key;
@@ -35,7 +36,14 @@ awaitable<bool> RequestService::serve(wire::RequestHead head) {
     const std::string method = head.method;
     auto event = new_event();
     if (!gateway_.audit.healthy()) {
-        Refusal refusal{503, {facts_.name, facts_.port}, method, {}, "the audit log cannot be written, and nothing is served that is not in it", {}, {}, {}};
+        Refusal refusal{503,
+                        {facts_.name, facts_.port},
+                        method,
+                        {},
+                        "the audit log cannot be written, and nothing is served that is not in it",
+                        {},
+                        {},
+                        {}};
         co_return co_await refuse(std::move(refusal), head, std::move(event));
     }
     auto verdict = judge(*gateway_.rules.current(), facts_, head);
@@ -50,12 +58,13 @@ awaitable<bool> RequestService::serve(wire::RequestHead head) {
     note_audit_mode(permit, event);
     if (outcome.reached) event.secrets = permit.secrets;
     for (const auto& name : injected_)
-        if (std::find(event.secrets.begin(), event.secrets.end(), name) == event.secrets.end()) event.secrets.push_back(name);
+        if (std::find(event.secrets.begin(), event.secrets.end(), name) == event.secrets.end())
+            event.secrets.push_back(name);
     event.scrubbed = scrubbed_;
     event.alarm = alarm_;
     if (auto failed = failure(permit, method, outcome)) {
-        const bool went_out = outcome.reached && lifeline.ended();   // before the policy changed
-        if (failed->status >= 500 || went_out) event.decision = audit::Decision::allow;   // the policy did
+        const bool went_out = outcome.reached && lifeline.ended();                       // before the policy changed
+        if (failed->status >= 500 || went_out) event.decision = audit::Decision::allow;  // the policy did
         co_return co_await refuse(std::move(*failed), head, std::move(event));
     }
     event.decision = audit::Decision::allow;
@@ -67,10 +76,8 @@ awaitable<bool> RequestService::serve(wire::RequestHead head) {
     event.path = permit.target;
     event.status = outcome.status;
     record(std::move(event));
-    if (outcome.error)
-        client_.cut(outcome.reset_code);
-    else if (!outcome.whole)
-        client_.abandon_request();
+    if (outcome.error) client_.cut(outcome.reset_code);
+    else if (!outcome.whole) client_.abandon_request();
     co_return !outcome.error;
 }
 
@@ -81,7 +88,7 @@ std::optional<Refusal> RequestService::failure(const Permit& permit, const std::
     if (lifeline.ended() && lifeline.reason().kind == ErrorKind::refused)
         return origin_failure(permit, method, lifeline.reason());
     if (lifeline.ended() && lifeline.reason().kind != ErrorKind::timed_out) return std::nullopt;
-    if (outcome.reset_code == kRefusedStream && client_.knows_refused_streams()) return std::nullopt;   // to be cut
+    if (outcome.reset_code == kRefusedStream && client_.knows_refused_streams()) return std::nullopt;  // to be cut
     auto refusal = origin_failure(permit, method, *outcome.error);
     if (!outcome.client_failed) return refusal;
     switch (outcome.error->kind) {
@@ -90,15 +97,18 @@ std::optional<Refusal> RequestService::failure(const Permit& permit, const std::
             refusal.status = 400;
             refusal.why = "the request's body has no single meaning: " + outcome.error->detail;
             return refusal;
-        case ErrorKind::timed_out: refusal.status = 408; return refusal;
-        default: return std::nullopt;
+        case ErrorKind::timed_out:
+            refusal.status = 408;
+            return refusal;
+        default:
+            return std::nullopt;
     }
 }
 
 awaitable<http::ExchangeOutcome> RequestService::forward(const Permit& permit, wire::RequestHead& head) {
     auto& lifeline = client_.lifeline();
     auto key = origin_key(permit.way, facts_);
-    if (!head.upgrade.empty()) key.protocol = http::OriginKey::Protocol::http1;   // which every origin of it speaks
+    if (!head.upgrade.empty()) key.protocol = http::OriginKey::Protocol::http1;  // which every origin of it speaks
     http::ExchangeOutcome outcome;
     private_origin_.reset();
     std::optional<InjectedClient> injected;
@@ -173,13 +183,18 @@ awaitable<bool> RequestService::refuse_unreadable(const Error& error) {
     refusal.destination = {facts_.name, facts_.port};
     refusal.why = "the request is not one message with one meaning: " + error.detail;
     switch (error.kind) {
-        case ErrorKind::malformed: refusal.status = 400; break;
-        case ErrorKind::too_large: refusal.status = 431; break;
+        case ErrorKind::malformed:
+            refusal.status = 400;
+            break;
+        case ErrorKind::too_large:
+            refusal.status = 431;
+            break;
         case ErrorKind::timed_out:
             refusal.status = 408;
             refusal.why = error.detail;
             break;
-        default: co_return false;
+        default:
+            co_return false;
     }
     const wire::RequestHead unknown;
     co_return co_await refuse(std::move(refusal), unknown, new_event());
@@ -191,7 +206,8 @@ void RequestService::note_audit_mode(const Permit& permit, audit::RequestEvent& 
     if (private_origin_ && permit.way.origin.host == permit.destination.host) {
         event.private_address = true;
         if (event.reason.empty() && !permit.way.private_addresses)
-            event.reason = permit.destination.host + " has " + *private_origin_ + ", and the rule has no private = true";
+            event.reason =
+                permit.destination.host + " has " + *private_origin_ + ", and the rule has no private = true";
     }
     event.would_deny = !event.reason.empty();
 }

@@ -1,6 +1,6 @@
 #pragma once
-// One request after its head was read: judged, sent to its origin or refused, and recorded. What version of HTTP it came
-// by makes no difference here.
+// One request after its head was read: judged, sent to its origin or refused, and recorded. What version of HTTP it
+// came by makes no difference here.
 
 #include <set>
 
@@ -22,7 +22,8 @@ http::OriginKey origin_key(const Way&, const ConnectionFacts&);
 class RequestService {
 public:
     /// All references outlive it. `began`: when the request's first byte came.
-    RequestService(Gateway&, const RequestSource&, const ConnectionFacts&, http::ClientEnd&, net::Clock::time_point began);
+    RequestService(Gateway&, const RequestSource&, const ConnectionFacts&, http::ClientEnd&,
+                   net::Clock::time_point began);
 
     /// Answers it. False when the answer could not be given whole: the end was cut.
     boost::asio::awaitable<bool> serve(wire::RequestHead);
@@ -45,10 +46,10 @@ private:
     const ConnectionFacts& facts_;
     http::ClientEnd& client_;
     const net::Clock::time_point began_;
-    std::optional<std::string> private_origin_;   ///< what kind of address the origin has, if not a public one
-    std::set<std::string> injected_;      ///< secrets that were put into the body
-    std::vector<std::string> scrubbed_;   ///< secrets that were taken out of the response
-    std::string alarm_;   ///< one that was in a tunnel
+    std::optional<std::string> private_origin_;  ///< what kind of address the origin has, if not a public one
+    std::set<std::string> injected_;             ///< secrets that were put into the body
+    std::vector<std::string> scrubbed_;          ///< secrets that were taken out of the response
+    std::string alarm_;                          ///< one that was in a tunnel
 };
 
 }  // namespace sallyport::session

@@ -133,8 +133,9 @@ awaitable<void> Session::serve_tls() {
     if (policy::decide_stream(*gateway_.rules.current()->policy, destination, true).allowed) {
         // Relayed, the inner one would name any host of the same provider; intercepted, nobody gets to open it.
         if (hello->encrypted_client_hello)
-            co_return refuse("tls", name, "the hello holds an encrypted one (ECH), which would be relayed unread: switch "
-                                          "that off in the client");
+            co_return refuse("tls", name,
+                             "the hello holds an encrypted one (ECH), which would be relayed unread: switch "
+                             "that off in the client");
         co_return co_await serve_stream(destination, "tls");
     }
     // Also a name that nothing allows is intercepted: so its refusal can be read.
@@ -144,7 +145,8 @@ awaitable<void> Session::serve_tls() {
     if (http2 && offers("http/1.1")) http2 = co_await origin_may_speak_http2(facts);
     if (const auto done = co_await intercept(name, http2); !done) co_return refuse("tls", name, done.error().detail);
     if (co_await waits_for_greeting(destination))
-        co_return refuse("tls", name, "the client says nothing: a protocol whose server begins needs tls = \"passthrough\"");
+        co_return refuse("tls", name,
+                         "the client says nothing: a protocol whose server begins needs tls = \"passthrough\"");
     facts.http2 = http2;
     co_await serve_http(std::move(facts));
 }
@@ -157,7 +159,7 @@ awaitable<bool> Session::origin_may_speak_http2(const ConnectionFacts& facts) {
     if (!way || !way->tls || !gateway_.audit.healthy()) co_return true;
     const auto key = origin_key(*way, facts);
     if (const auto known = gateway_.origins.speaks_http2(key)) co_return *known;
-    net::Lifeline lifeline(gateway_.watchdog);   // an origin that is silent fails this question, not the connection
+    net::Lifeline lifeline(gateway_.watchdog);  // an origin that is silent fails this question, not the connection
     lifeline.expect_within(gateway_.limits.hello, "asking the origin for its HTTP version");
     client_.lifeline().expect_of_client(gateway_.limits.connect, "handshake");
     const auto answer = co_await gateway_.origins.ask_for_http2(key, lifeline);
@@ -248,7 +250,7 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
     if (!event.would_deny) event.reason = "passed through";
     if (!done) event.reason += ", ended: " + done.error().detail;
     event.bytes = {bytes.from_client, bytes.from_origin};
-    event.duration = since(began_steady_);   // now that it is over
+    event.duration = since(began_steady_);  // now that it is over
     gateway_.audit.record(std::move(event));
 }
 

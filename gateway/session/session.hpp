@@ -47,8 +47,8 @@ private:
     const ClientAddr client_address_;
     const OriginalDst original_;
     policy::Destination dialled_;
-    std::optional<audit::ConnectionEvent> question_;   ///< to the origin, until there is a request that shows as much
-    std::string prefix_;   ///< bytes read ahead, until something else reads the stream
+    std::optional<audit::ConnectionEvent> question_;  ///< to the origin, until there is a request that shows as much
+    std::string prefix_;                              ///< bytes read ahead, until something else reads the stream
     audit::Time began_ = std::chrono::system_clock::now();
     net::Clock::time_point began_steady_ = net::Clock::now();
 };

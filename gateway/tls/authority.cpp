@@ -70,9 +70,7 @@ UniqueFd open_state_folder(const std::filesystem::path& dir) {
     return fd;
 }
 
-int no_password(char*, int, int, void*) {
-    return -1;
-}
+int no_password(char*, int, int, void*) { return -1; }
 
 void write_all(int fd, const char* data, std::size_t size, const std::string& path) {
     while (size > 0) {
@@ -167,9 +165,7 @@ void Authority::save(int dir, const std::string& path) const {
     fsync(dir);
 }
 
-std::time_t Authority::not_after() const {
-    return to_time(X509_get0_notAfter(certificate_.get()));
-}
+std::time_t Authority::not_after() const { return to_time(X509_get0_notAfter(certificate_.get())); }
 
 Result<X509Ptr> Authority::sign_leaf(const std::string& host, EVP_PKEY* key, std::time_t now) const {
     if (now >= not_after()) return Error{ErrorKind::tls, "the gateway's certificate authority has expired: restart it"};

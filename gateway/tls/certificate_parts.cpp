@@ -37,9 +37,7 @@ bool set_general_name(GENERAL_NAME* name, const std::string& host) {
 
 }  // namespace
 
-PkeyPtr make_p256_key() {
-    return PkeyPtr(EVP_EC_gen("P-256"));
-}
+PkeyPtr make_p256_key() { return PkeyPtr(EVP_EC_gen("P-256")); }
 
 bool set_basics(X509* certificate, EVP_PKEY* key, std::time_t not_before, std::time_t not_after) {
     const BignumPtr serial(BN_new());

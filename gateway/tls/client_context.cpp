@@ -25,9 +25,9 @@ constexpr int kMaxNamesShown = 3;
 struct Origin {
     std::string host;
     std::string session_key;
-    std::shared_ptr<const OriginOptions> options;   // may be null
+    std::shared_ptr<const OriginOptions> options;  // may be null
     std::string failure;
-    bool asked = false;   // the origin wants to see a certificate
+    bool asked = false;  // the origin wants to see a certificate
 };
 
 /// What an alert means, where it is about what [[origin]] says.
@@ -195,8 +195,7 @@ bool ClientContext::apply(SSL* ssl, const OriginOptions& options) const {
     }
     const auto& identity = options.files->identity;
     if (!identity) return true;
-    if (SSL_use_certificate(ssl, identity->certificate.get()) != 1 ||
-        SSL_use_PrivateKey(ssl, identity->key.get()) != 1)
+    if (SSL_use_certificate(ssl, identity->certificate.get()) != 1 || SSL_use_PrivateKey(ssl, identity->key.get()) != 1)
         return false;
     return std::all_of(identity->issuers.begin(), identity->issuers.end(),
                        [ssl](const X509Ptr& issuer) { return SSL_add1_chain_cert(ssl, issuer.get()) == 1; });
@@ -247,8 +246,7 @@ int ClientContext::verified_so_far(int ok, X509_STORE_CTX* store) {
 
 void ClientContext::note_alert(const SSL* ssl, int where, int alert) {
     auto* origin = where & SSL_CB_ALERT ? SslSlot<Origin>::get(ssl) : nullptr;
-    if (origin && origin->failure.empty())
-        origin->failure = describe_alert(*origin, where & SSL_CB_READ, alert & 0xff);
+    if (origin && origin->failure.empty()) origin->failure = describe_alert(*origin, where & SSL_CB_READ, alert & 0xff);
 }
 
 int ClientContext::note_asked(SSL* ssl, void*) {

@@ -21,7 +21,8 @@ class ClientContext {
 public:
     /// Trusts the system's store (SSL_CERT_FILE and SSL_CERT_DIR are honoured), or only `trusted_pem` when that is
     /// not empty. `protocols`: ALPN, best first. Throws StartupError, also when there is nothing to trust.
-    explicit ClientContext(std::string_view trusted_pem = {}, const std::vector<std::string>& protocols = {"h2", "http/1.1"});
+    explicit ClientContext(std::string_view trusted_pem = {},
+                           const std::vector<std::string>& protocols = {"h2", "http/1.1"});
     ClientContext(const ClientContext&) = delete;
     ClientContext& operator=(const ClientContext&) = delete;
 
@@ -46,7 +47,7 @@ private:
     SslCtxPtr context_;
     mutable std::mutex mutex_;
     mutable LruMap<SessionPtr> sessions_;
-    mutable LruMap<X509StorePtr> stores_;   ///< the system's authorities and an origin's own, by the options' id
+    mutable LruMap<X509StorePtr> stores_;  ///< the system's authorities and an origin's own, by the options' id
 };
 
 /// Why the origin's certificate was refused, for an operator: "certificate is for other.example, not api.example"; or

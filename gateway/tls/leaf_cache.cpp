@@ -11,7 +11,9 @@ namespace {
 constexpr std::time_t kRenewBefore = 24 * 60 * 60;
 
 /// Not, where the clock was set back since it was made.
-bool is_valid_yet(const X509& certificate, std::time_t now) { return now >= to_time(X509_get0_notBefore(&certificate)); }
+bool is_valid_yet(const X509& certificate, std::time_t now) {
+    return now >= to_time(X509_get0_notBefore(&certificate));
+}
 
 }  // namespace
 
@@ -27,7 +29,8 @@ Result<Leaf> LeafCache::get(const std::string& host, bool wanted) {
         return Leaf{hit->certificate, key_};
 
     if (!wanted && !may_mint_unwanted(now))
-        return Error{ErrorKind::too_large, "no rule allows this name, nor too many others before it: no certificate is made for it"};
+        return Error{ErrorKind::too_large,
+                     "no rule allows this name, nor too many others before it: no certificate is made for it"};
     auto certificate = authority_.sign_leaf(host, key_.get(), now);
     if (!certificate) return certificate.error();
     // Fills OpenSSL's lazily cached view of the extensions now, while no other thread has the certificate.

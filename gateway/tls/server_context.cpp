@@ -21,9 +21,7 @@ struct Agreement {
 constexpr std::string_view kHttp1 = "\x08http/1.1\x08http/1.0";
 constexpr std::string_view kHttp2 = "\x02h2\x08http/1.1\x08http/1.0";
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 bool names_host(std::string_view server_name, const std::string& host) {
     if (server_name.ends_with('.')) server_name.remove_suffix(1);
@@ -71,8 +69,7 @@ Result<SslPtr> ServerContext::make_ssl(const std::string& host, const Leaf& leaf
     // ticket of one host is of no use for another.
     unsigned char session_context[SHA256_DIGEST_LENGTH];
     SHA256(reinterpret_cast<const unsigned char*>(host.data()), host.size(), session_context);
-    const bool made = ssl &&
-                      SslSlot<Agreement>::set(ssl.get(), std::make_unique<Agreement>(Agreement{host, http2})) &&
+    const bool made = ssl && SslSlot<Agreement>::set(ssl.get(), std::make_unique<Agreement>(Agreement{host, http2})) &&
                       SSL_set_session_id_context(ssl.get(), session_context, sizeof session_context) == 1 &&
                       SSL_use_certificate(ssl.get(), leaf.certificate.get()) == 1 &&
                       SSL_use_PrivateKey(ssl.get(), leaf.key.get()) == 1;

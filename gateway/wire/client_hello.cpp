@@ -24,9 +24,7 @@ constexpr std::uint16_t kTls13 = 0x0304;
 
 constexpr MalformedHello kTooLarge{"the ClientHello is larger than 16 KiB"};
 
-std::string text(Bytes bytes) {
-    return {bytes.begin(), bytes.end()};
-}
+std::string text(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
 
 /// Each reads one extension's body; empty when it is in order, else what is wrong with it.
 std::string_view read_server_name(Bytes body, ClientHello& hello) {

@@ -20,9 +20,7 @@ bool token_character(char c) {
            std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
 
-bool visible(char c) {
-    return c > ' ' && c < 0x7f;
-}
+bool visible(char c) { return c > ' ' && c < 0x7f; }
 
 Protocol detect_tls(std::string_view bytes) {
     if (bytes.size() > 1 && bytes[1] != 3) return Protocol::other;

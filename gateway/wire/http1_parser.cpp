@@ -110,14 +110,10 @@ void Http1Parser<is_request>::on_header_impl(beast_error& ec) {
     if (const auto length = Base::content_length(); length && count(head_.fields, "Content-Length") > 1)
         set(head_.fields, "Content-Length", std::to_string(*length));
     head_.keep_alive = Base::keep_alive();
-    if (Base::is_done())
-        head_.body = {};
-    else if (Base::chunked())
-        head_.body = {Framing::chunked, 0};
-    else if (const auto length = Base::content_length())
-        head_.body = {Framing::length, *length};
-    else
-        head_.body = {Framing::until_close, 0};
+    if (Base::is_done()) head_.body = {};
+    else if (Base::chunked()) head_.body = {Framing::chunked, 0};
+    else if (const auto length = Base::content_length()) head_.body = {Framing::length, *length};
+    else head_.body = {Framing::until_close, 0};
     head_done_ = true;
 }
 

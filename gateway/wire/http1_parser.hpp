@@ -62,7 +62,7 @@ private:
     Head head_;
     Fields trailers_;
     std::vector<std::string_view> body_;
-    Error framing_error_;   ///< set when a callback refuses what Beast would accept
+    Error framing_error_;  ///< set when a callback refuses what Beast would accept
     bool head_done_ = false;
 };
 

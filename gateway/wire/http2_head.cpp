@@ -66,12 +66,12 @@ Result<RequestHead> request_from_http2(Fields fields, bool ended, std::string_vi
     head.method = wire::find(pseudo, ":method").value_or("");
     head.target = wire::find(pseudo, ":path").value_or("");
     if (const auto protocol = wire::find(pseudo, ":protocol"); protocol && head.method == "CONNECT") {
-        if (protocol->empty() || wire::find(fields, "content-length")) return malformed("a CONNECT with another meaning");
+        if (protocol->empty() || wire::find(fields, "content-length"))
+            return malformed("a CONNECT with another meaning");
         head.method = "GET";
         head.upgrade = lower(*protocol);
     }
-    if (head.method == "CONNECT")
-        head.target = authority.value_or("");
+    if (head.method == "CONNECT") head.target = authority.value_or("");
     else if (!equal_ignoring_case(wire::find(pseudo, ":scheme").value_or(""), scheme))
         return malformed("a :scheme that is not this connection's");
     if (const auto host = wire::find(fields, "host"); authority && host && !equal_ignoring_case(*authority, *host))
@@ -113,7 +113,7 @@ Fields http2_fields(const RequestHead& head, std::string_view scheme) {
 
 Fields http2_fields(ResponseHead& head) {
     remove_connection_fields(head.fields);
-    if (head.is_interim() || head.status == 204) wire::erase(head.fields, "Content-Length");   // RFC 9110, section 8.6
+    if (head.is_interim() || head.status == 204) wire::erase(head.fields, "Content-Length");  // RFC 9110, section 8.6
     const bool switches = head.status == 101;
     if (switches) wire::erase(head.fields, "Sec-WebSocket-Accept");
     Fields out{{":status", switches ? "200" : std::to_string(head.status)}};

@@ -13,8 +13,8 @@
 namespace sallyport::wire {
 
 /// `fields`: as they came, pseudo-header fields first. `ended`: END_STREAM came with them. `scheme`: the connection's.
-/// :authority becomes Host, the crumbs of Cookie become one field, and an extended CONNECT (RFC 8441) a GET that asks for
-/// `upgrade`. Errors: malformed.
+/// :authority becomes Host, the crumbs of Cookie become one field, and an extended CONNECT (RFC 8441) a GET that asks
+/// for `upgrade`. Errors: malformed.
 Result<RequestHead> request_from_http2(Fields fields, bool ended, std::string_view scheme);
 /// `no_body`: it answers HEAD.
 Result<ResponseHead> response_from_http2(Fields fields, bool ended, bool no_body);

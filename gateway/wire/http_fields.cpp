@@ -88,8 +88,8 @@ void remove_connection_fields(Fields& fields) {
             });
     std::erase_if(fields, [&](const Field& field) {
         static constexpr std::string_view kAlways[] = {
-            "Connection", "Keep-Alive",        "Proxy-Connection", "Proxy-Authorization", "TE",
-            "Upgrade",    "Transfer-Encoding", "HTTP2-Settings"};
+            "Connection", "Keep-Alive", "Proxy-Connection",  "Proxy-Authorization",
+            "TE",         "Upgrade",    "Transfer-Encoding", "HTTP2-Settings"};
         const auto is_field = [&](std::string_view name) { return equal_ignoring_case(field.name, name); };
         return std::any_of(std::begin(kAlways), std::end(kAlways), is_field) ||
                std::any_of(named.begin(), named.end(), is_field);
@@ -97,12 +97,31 @@ void remove_connection_fields(Fields& fields) {
 }
 
 bool may_be_trailer(std::string_view name) {
-    static constexpr std::array<std::string_view, 25> kForbidden{
-        "Host",          "Content-Length",      "Transfer-Encoding",      "Connection",    "TE",
-        "Trailer",       "Upgrade",             "Authorization",          "Cookie",        "Set-Cookie",
-        "Content-Type",  "Content-Encoding",    "Content-Range",          "Cache-Control", "Expect",
-        "Range",         "Proxy-Authorization", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
-        "X-Original-URL", "X-Rewrite-URL",      "Forwarded",              "X-Forwarded-Host", "X-Forwarded-For"};
+    static constexpr std::array<std::string_view, 25> kForbidden{"Host",
+                                                                 "Content-Length",
+                                                                 "Transfer-Encoding",
+                                                                 "Connection",
+                                                                 "TE",
+                                                                 "Trailer",
+                                                                 "Upgrade",
+                                                                 "Authorization",
+                                                                 "Cookie",
+                                                                 "Set-Cookie",
+                                                                 "Content-Type",
+                                                                 "Content-Encoding",
+                                                                 "Content-Range",
+                                                                 "Cache-Control",
+                                                                 "Expect",
+                                                                 "Range",
+                                                                 "Proxy-Authorization",
+                                                                 "X-HTTP-Method-Override",
+                                                                 "X-HTTP-Method",
+                                                                 "X-Method-Override",
+                                                                 "X-Original-URL",
+                                                                 "X-Rewrite-URL",
+                                                                 "Forwarded",
+                                                                 "X-Forwarded-Host",
+                                                                 "X-Forwarded-For"};
     return std::none_of(kForbidden.begin(), kForbidden.end(), [&](std::string_view f) { return same_to_cgi(name, f); });
 }
 

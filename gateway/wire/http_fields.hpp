@@ -12,14 +12,14 @@ namespace sallyport::wire {
 struct Field {
     std::string name;
     std::string value;
-    bool sensitive = false;   ///< holds a secret: no compression table may remember it (RFC 7541, section 7.1.3)
+    bool sensitive = false;  ///< holds a secret: no compression table may remember it (RFC 7541, section 7.1.3)
 };
 using Fields = std::vector<Field>;
 
 /// ASCII only; field names and the tokens we compare are ASCII.
 bool equal_ignoring_case(std::string_view a, std::string_view b);
-/// Two names of fields that an application behind CGI or one of its kin cannot tell apart: there "-" has become "_" (RFC
-/// 3875, section 4.1.18).
+/// Two names of fields that an application behind CGI or one of its kin cannot tell apart: there "-" has become "_"
+/// (RFC 3875, section 4.1.18).
 bool same_to_cgi(std::string_view a, std::string_view b);
 
 std::size_t count(const Fields&, std::string_view name);

@@ -14,21 +14,22 @@ enum class Framing { none, length, chunked, until_close };
 
 struct BodyFraming {
     Framing kind = Framing::none;
-    std::uint64_t length = 0;   ///< bytes, for Framing::length
+    std::uint64_t length = 0;  ///< bytes, for Framing::length
 };
 
 struct RequestHead {
     std::string method;
-    std::string target;   ///< as it came; not yet normalised
-    bool sensitive_target = false;   ///< holds a secret by now, as a Field may
+    std::string target;             ///< as it came; not yet normalised
+    bool sensitive_target = false;  ///< holds a secret by now, as a Field may
     int minor_version = 1;
     Fields fields;
     BodyFraming body;
-    bool keep_alive = true;   ///< the client will send further requests on this connection
+    bool keep_alive = true;  ///< the client will send further requests on this connection
     /// What protocol the connection (the stream) shall carry from the response on, in lower case; empty: none. The gate
     /// permits "websocket"; the fields that ask for it are the writer's.
     std::string upgrade;
-    /// With `upgrade`: the subprotocols that the client offers, as it wrote them; secrets may stand in the field by now.
+    /// With `upgrade`: the subprotocols that the client offers, as it wrote them; secrets may stand in the field by
+    /// now.
     std::string offered;
 };
 

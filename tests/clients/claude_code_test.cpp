@@ -66,9 +66,7 @@ void say_pong(const std::string& settings, const std::function<void(const Sandbo
 }  // namespace
 
 TEST_CASE("claude code: it answers, with a key that it never had, and does without what it may not reach") {
-    say_pong("", [](const Sandbox& sandbox) {
-        CHECK(sandbox.audited({{"original_dst", "127.0.0.1:15080"}}) == 0);
-    });
+    say_pong("", [](const Sandbox& sandbox) { CHECK(sandbox.audited({{"original_dst", "127.0.0.1:15080"}}) == 0); });
 }
 
 TEST_CASE("claude code: the same when it is set up to use the explicit proxy") {

@@ -136,7 +136,8 @@ TEST_CASE("command: a policy that is edited while it runs counts; one that it co
                         sandbox.options);
         const auto said = [&](const char* result) {
             const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-            while (sandbox.audited({{"event", "policy"}, {"result", result}}) == 0 && std::chrono::steady_clock::now() < limit)
+            while (sandbox.audited({{"event", "policy"}, {"result", result}}) == 0 &&
+                   std::chrono::steady_clock::now() < limit)
                 std::this_thread::sleep_for(std::chrono::milliseconds(20));
             return std::chrono::steady_clock::now() < limit;
         };
@@ -145,8 +146,9 @@ TEST_CASE("command: a policy that is edited while it runs counts; one that it co
         CHECK(said("replaced"));
         sandbox.write("edited", "");
         const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-        while (!fs::exists(sandbox.directory() / "mine") && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
-        fs::rename(sandbox.directory() / "mine", sandbox.policy_file());   // as an editor puts its file there
+        while (!fs::exists(sandbox.directory() / "mine") && std::chrono::steady_clock::now() < limit)
+            std::this_thread::yield();
+        fs::rename(sandbox.directory() / "mine", sandbox.policy_file());  // as an editor puts its file there
         CHECK(said("kept"));
         sandbox.write("refused", "");
         const auto ran = program.finish();

@@ -128,8 +128,8 @@ TEST_CASE("curl messages: --resolve and --connect-to, HTTP/1.0, and uploads of u
         const auto before = origin.requests().size();
         const auto ran = sandbox.run(pair.curl + "--resolve api.example.test:" + port + ":203.0.113.7 " + pair.url +
                                      "/echo/resolved && " + pair.curl + "--connect-to ::203.0.113.8: " + pair.url +
-                                     "/echo/connected && " + old + pair.url + "/echo/old && " +
-                                     "printf 0123456789 | " + pair.curl + "-T - " + pair.url + "/echo/stream");
+                                     "/echo/connected && " + old + pair.url + "/echo/old && " + "printf 0123456789 | " +
+                                     pair.curl + "-T - " + pair.url + "/echo/stream");
         CAPTURE(ran.shown());
         REQUIRE(ran.exited_with(0));
         const auto told = objects(ran.out);
@@ -150,10 +150,11 @@ TEST_CASE("curl messages: a client that expects 100 gets the origin's own, or it
         const auto upload = pair.curl + "-D - --expect100-timeout 60 -H 'Expect: 100-continue' -T body " + pair.url;
         const auto before = origin.requests().size();
         sandbox.write("body", std::string(3'000'000, 'x'));
-        // Over HTTP/2 this curl begins with the body when the refusal is there, and may take its stream's end for an error.
+        // Over HTTP/2 this curl begins with the body when the refusal is there, and may take its stream's end for an
+        // error.
         const bool obeys = pair.from_http1();
-        const auto ran = sandbox.run(upload + "/expecting/welcome && " + upload + "/expecting/refused" +
-                                     (obeys ? "" : " || true"));
+        const auto ran =
+            sandbox.run(upload + "/expecting/welcome && " + upload + "/expecting/refused" + (obeys ? "" : " || true"));
         CAPTURE(ran.shown());
         REQUIRE(ran.exited_with(0));
         const std::string version = "HTTP/" + pair.version;
@@ -208,7 +209,7 @@ TEST_CASE("curl messages: fields keep their order, several Set-Cookie stay sever
         CHECK(has_field(fields, "x-odd-case", "two"));
         CHECK(fields.dump().find("\"One\"") < fields.dump().find("\"two\""));
         CHECK(fields.dump().find("a=1; b=2") != std::string::npos);
-        for (int i = 1; i <= 60; ++i) {   // curl takes no more for HTTP/2
+        for (int i = 1; i <= 60; ++i) {  // curl takes no more for HTTP/2
             const auto number = std::to_string(i);
             CHECK(has_field(fields, "x-field-" + number, std::string(1000 - number.size(), '0') + number));
         }

@@ -52,7 +52,8 @@ TEST_CASE("package managers: npm, pnpm and yarn install fifty packages, and none
     const auto programs = installed("install-npm-clients");
     if (programs.empty()) return;
     const auto url = registry_url("npm"), host = host_of(url);
-    const auto yarns = host_of(registry_url(programs + "/yarn"));   // it fetches the packages of npm's registry from there
+    const auto yarns =
+        host_of(registry_url(programs + "/yarn"));  // it fetches the packages of npm's registry from there
     const TransferOrigin origin;
     REQUIRE(run_program({"node", SALLYPORT_SOURCE_DIR "/tests/clients/make_registry.js", origin.repositories(), url})
                 .exited_with(0));
@@ -61,8 +62,10 @@ TEST_CASE("package managers: npm, pnpm and yarn install fifty packages, and none
             for (const auto user : one_sandbox_user()) {
                 CAPTURE(registry.what);
                 CAPTURE(manager.name);
-                const Sandbox sandbox(user, "use = [\"npm-install\"]\n" + origin.route(host, registry.speaks) +
-                                                origin.route(yarns, registry.speaks), &origin);
+                const Sandbox sandbox(user,
+                                      "use = [\"npm-install\"]\n" + origin.route(host, registry.speaks) +
+                                          origin.route(yarns, registry.speaks),
+                                      &origin);
                 sandbox.write(".npmrc", "registry=" + url + "\n//" + host + "/:_authToken=none\n");
                 sandbox.write("package.json", "{\"name\": \"here\", \"version\": \"1.0.0\"}");
                 const auto path = "export PATH=" + programs + ":$PATH; ";

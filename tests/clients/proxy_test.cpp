@@ -80,8 +80,7 @@ TEST_CASE("proxy: each client reaches through it what is allowed, and reads why 
         if (!has_program(client.program)) {
             if (client.program == "java")  // scripts/setup does not install it
                 MESSAGE("skipped: ", client.what, " is not installed");
-            else
-                skip(client.what + " is not installed");
+            else skip(client.what + " is not installed");
             continue;
         }
         for (const auto user : sandbox_users()) {

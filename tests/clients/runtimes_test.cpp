@@ -97,10 +97,8 @@ TEST_CASE("runtimes: each one reaches what is allowed, and reads why the rest is
     for (const auto& client : kClients) {
         CAPTURE(client.what);
         if (!is_here(client)) {
-            if (is_optional(client))
-                MESSAGE("skipped: ", client.what, " is not installed");
-            else
-                skip(client.what + " is not installed");
+            if (is_optional(client)) MESSAGE("skipped: ", client.what, " is not installed");
+            else skip(client.what + " is not installed");
             continue;
         }
         for (const auto user : sandbox_users()) {

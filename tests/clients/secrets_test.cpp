@@ -20,9 +20,7 @@ std::string policy(const StandIn& origin, const std::string& source) {
            origin.route("other.example.test");
 }
 
-std::vector<std::string> environment() {
-    return {std::string("API_KEY=") + StandIn::kKey};
-}
+std::vector<std::string> environment() { return {std::string("API_KEY=") + StandIn::kKey}; }
 
 }  // namespace
 

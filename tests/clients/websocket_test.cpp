@@ -11,8 +11,9 @@ using namespace sallyport::test;
 
 namespace {
 
-const std::string kSecret = "[[secret]]\nname = \"key\"\nhost = \"chat.example.test\"\nheader = \"x-api-key\"\n"
-                            "value = { env = \"REAL_KEY\" }\n";
+const std::string kSecret =
+    "[[secret]]\nname = \"key\"\nhost = \"chat.example.test\"\nheader = \"x-api-key\"\n"
+    "value = { env = \"REAL_KEY\" }\n";
 
 std::string policy(const StandIn& origin, bool with_secret = true) {
     return "[[allow]]\nhost = \"chat.example.test\"\npath = \"/echo/**\"\n" + (with_secret ? kSecret : "") +
@@ -149,10 +150,9 @@ TEST_CASE("websocket: every client talks to a real server, compressed where no s
     for (const auto& client : kClients) {
         CAPTURE(client.what);
         if (!run_program({"sh", "-c", client.here}).exited_with(0)) {
-            if (client.what.starts_with("Node"))   // Debian 12's has none yet
+            if (client.what.starts_with("Node"))  // Debian 12's has none yet
                 MESSAGE("skipped: ", client.what, " is not installed");
-            else
-                skip(client.what + " is not installed");
+            else skip(client.what + " is not installed");
             continue;
         }
         for (const bool with_secret : {true, false}) {
@@ -174,7 +174,7 @@ TEST_CASE("websocket: every client talks to a real server, compressed where no s
             CHECK(connection["messages"] == 3);
             CHECK(connection["closed"] != 1006);  // with a word for it
             const bool deflated = connection["extensions"] == nlohmann::json::array({"permessage-deflate"});
-            if (with_secret) CHECK_FALSE(deflated);   // in what is compressed no secret could be found
+            if (with_secret) CHECK_FALSE(deflated);  // in what is compressed no secret could be found
             else if (client.deflates) CHECK(deflated);
             const nlohmann::json line{{"decision", "allow"}, {"status", 101}, {"reason", "allowed"}};
             CHECK(sandbox.audited(line) == 1);

@@ -52,7 +52,8 @@ void check_requests(const Compose& sandbox) {
     CHECK_MESSAGE(path.says("no rule allows GET /other on api.example.test:443"), path.shown());
     const auto host = sandbox.in_app("curl -sS -m 20 https://other.example.test/");
     CHECK_MESSAGE(host.complains("Could not resolve host"), host.shown());
-    const auto address = sandbox.in_app("curl -sS -m 20 -k --resolve other.example.test:443:198.51.100.50 https://other.example.test/");
+    const auto address =
+        sandbox.in_app("curl -sS -m 20 -k --resolve other.example.test:443:198.51.100.50 https://other.example.test/");
     CHECK_MESSAGE(address.says("sallyport refused this request"), address.shown());
 
     const auto arrived = sandbox.arrived();
@@ -63,7 +64,8 @@ void check_requests(const Compose& sandbox) {
 
 void check_secret(const Compose& sandbox) {
     const auto searched = sandbox.in_app(
-        "env; cat /proc/[0-9]*/environ; find /run /etc /var /tmp -type f | xargs grep -h the-real-secre[t]; ls /run/secrets");
+        "env; cat /proc/[0-9]*/environ; find /run /etc /var /tmp -type f | xargs grep -h the-real-secre[t]; ls "
+        "/run/secrets");
     CHECK_MESSAGE(searched.says("sk-ant-placeholder"), searched.shown());
     CHECK_MESSAGE(!searched.says("the-real-secret"), searched.shown());
     CHECK_MESSAGE(!searched.says("anthropic\n"), searched.shown());
@@ -104,7 +106,8 @@ TEST_CASE("containers: an ordinary container's packets are seen by the recorder"
     }
 }
 
-TEST_CASE("compose, sealed: allowed requests carry the secret, all else is refused, services are there, nothing escapes") {
+TEST_CASE(
+    "compose, sealed: allowed requests carry the secret, all else is refused, services are there, nothing escapes") {
     if (!engine_is_ready()) return;
     BridgeRecorder recorder;
     const Compose sandbox({.policy = kPolicy});
@@ -127,13 +130,15 @@ TEST_CASE("compose, shared: the same, where the app has no NET_RAW") {
     check_services(sandbox);
     CHECK(escaped(sandbox, recorder) == kNothing);
 
-    const auto resolver = sandbox.in_app("python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
-                                         "s.settimeout(5); s.sendto(b\"x\", (\"127.0.0.11\", 9)); s.recv(9)'");
+    const auto resolver = sandbox.in_app(
+        "python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+        "s.settimeout(5); s.sendto(b\"x\", (\"127.0.0.11\", 9)); s.recv(9)'");
     CHECK_MESSAGE(!resolver.exited_with(0), resolver.shown());
 
     REQUIRE(sandbox.compose({"restart", "-t", "1", "gateway"}).exited_with(0));
     CHECK(escaped(sandbox, recorder) == kNothing);
-    CHECK_FALSE(sandbox.in_app("curl -sS -m 3 https://api.example.test/allowed/1").exited_with(0));  // an empty namespace
+    CHECK_FALSE(
+        sandbox.in_app("curl -sS -m 3 https://api.example.test/allowed/1").exited_with(0));  // an empty namespace
     REQUIRE(sandbox.compose({"restart", "-t", "1", "app"}).exited_with(0));
     const auto again = sandbox.in_app_in_the_end(kFetch);
     CHECK_MESSAGE(again.says("from the origin"), again.shown());
@@ -172,7 +177,8 @@ TEST_CASE("compose, sealed: a restart of any of the three never opens, and ends 
 
     REQUIRE(sandbox.compose({"stop", "-t", "1", "gateway"}).exited_with(0));
     CHECK(escaped(sandbox, recorder) == kNothing);
-    const auto waits = sandbox.in_app("curl -sS -m 3 --resolve api.example.test:443:198.18.0.9 https://api.example.test/allowed/1");
+    const auto waits =
+        sandbox.in_app("curl -sS -m 3 --resolve api.example.test:443:198.18.0.9 https://api.example.test/allowed/1");
     CHECK_MESSAGE(waits.complains("timed out"), waits.shown());  // not refused: the doorway holds the place
     REQUIRE(sandbox.compose({"start", "gateway"}).exited_with(0));
     works();

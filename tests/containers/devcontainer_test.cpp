@@ -74,8 +74,8 @@ bool nothing_leaves(const Devcontainer& container) {
     for (const auto& packet : packets) MESSAGE(packet.dump());
     const auto all = container.left();
     return packets.empty() && std::none_of(all.begin(), all.end(), [](const nlohmann::json& packet) {
-        return packet["text"].get<std::string>().find("sneaked") != std::string::npos;
-    });
+               return packet["text"].get<std::string>().find("sneaked") != std::string::npos;
+           });
 }
 
 }  // namespace
@@ -212,7 +212,8 @@ TEST_CASE("devcontainer: a second call replaces rules and policy without a gap")
 
 TEST_CASE("devcontainer: a changed policy takes effect, a broken one leaves the old in force and says so") {
     if (!working()) return;
-    working()->write_policy(kRules + working()->routes() + "[[deny]]\nhost = \"api.anthropic.com\"\npath = \"/echo\"\n");
+    working()->write_policy(kRules + working()->routes() +
+                            "[[deny]]\nhost = \"api.anthropic.com\"\npath = \"/echo\"\n");
     CHECK(working()->as_node(Devcontainer::kFirewall).exited_with(0));
     CHECK(working()->as_node(kAskApi).says("sallyport refused"));
 

@@ -10,7 +10,8 @@ using namespace sallyport::test;
 
 TEST_CASE("image: one small program, not root, without a shell") {
     if (!engine_is_ready()) return;
-    const auto version = docker({"run", "--rm", "--network=none", "--read-only", "--cap-drop=ALL", "sallyport", "--version"});
+    const auto version =
+        docker({"run", "--rm", "--network=none", "--read-only", "--cap-drop=ALL", "sallyport", "--version"});
     INFO(version.shown());
     CHECK(version.says("sallyport "));
 
@@ -23,4 +24,3 @@ TEST_CASE("image: one small program, not root, without a shell") {
 
     CHECK_FALSE(docker({"run", "--rm", "--entrypoint=/bin/sh", "sallyport", "-c", "true"}).exited_with(0));
 }
-

@@ -24,7 +24,8 @@ void check_one_line(const Ran& ran, const std::string& text) {
     CHECK(std::count(ran.err.begin(), ran.err.end(), '\n') == 1);
 }
 
-const std::vector<std::string> kDoorway = {"--user=0:65532", "sallyport", "doorway", "--socket=/run/sallyport/doorway/socket"};
+const std::vector<std::string> kDoorway = {"--user=0:65532", "sallyport", "doorway",
+                                           "--socket=/run/sallyport/doorway/socket"};
 
 std::vector<std::string> with(std::vector<std::string> options, const std::vector<std::string>& rest) {
     options.insert(options.end(), rest.begin(), rest.end());
@@ -41,17 +42,20 @@ TEST_CASE("mistake: a doorway without NET_ADMIN, and one in a network") {
 
 TEST_CASE("mistake: a gateway without a policy, without a doorway") {
     if (!engine_is_ready()) return;
-    check_one_line(run({"sallyport", "gateway", "--doorway=/run/sallyport/doorway/socket"}), "/etc/sallyport/policy.toml");
+    check_one_line(run({"sallyport", "gateway", "--doorway=/run/sallyport/doorway/socket"}),
+                   "/etc/sallyport/policy.toml");
 
     const TempDirectory directory;
     const auto policy = directory.path() / "policy.toml";
     run_program({"sh", "-c", "chmod 755 " + directory.path().string() + "; touch " + policy.string()});
-    const auto waiting = docker({"run", "-d", "--cap-drop=ALL", "-v", policy.string() + ":/etc/sallyport/policy.toml:ro", "sallyport",
-                                 "gateway", "--doorway=/run/sallyport/doorway/socket"});
+    const auto waiting =
+        docker({"run", "-d", "--cap-drop=ALL", "-v", policy.string() + ":/etc/sallyport/policy.toml:ro", "sallyport",
+                "gateway", "--doorway=/run/sallyport/doorway/socket"});
     INFO(waiting.shown());
     const auto id = waiting.out.substr(0, waiting.out.find('\n'));
-    const auto said = run_program({"timeout", "20", "sh", "-c", "until docker logs " + id + " 2>&1 | grep doorway; do sleep 0.2; done"},
-                                  {.environment = {std::string("PATH=/usr/local/bin:/usr/bin:/bin"), "DOCKER_HOST=unix:///run/docker.sock"}});
+    const auto said = run_program(
+        {"timeout", "20", "sh", "-c", "until docker logs " + id + " 2>&1 | grep doorway; do sleep 0.2; done"},
+        {.environment = {std::string("PATH=/usr/local/bin:/usr/bin:/bin"), "DOCKER_HOST=unix:///run/docker.sock"}});
     CHECK_MESSAGE(said.says("/run/sallyport/doorway/socket"), said.shown());
     docker({"rm", "-f", id});
 }

@@ -1,5 +1,5 @@
-// A request reads the same however it is split, and what is written from it reads the same again, to its last byte, also
-// to a parser that is not ours.
+// A request reads the same however it is split, and what is written from it reads the same again, to its last byte,
+// also to a parser that is not ours.
 
 #include <cstdint>
 

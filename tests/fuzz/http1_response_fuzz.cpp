@@ -1,5 +1,5 @@
-// A response reads the same however it is split, and the client reads from what is written what the origin meant, also by
-// a parser that is not ours.
+// A response reads the same however it is split, and the client reads from what is written what the origin meant, also
+// by a parser that is not ours.
 
 #include <cstdint>
 

@@ -39,10 +39,8 @@ boost::asio::awaitable<void> ask(net::Socket socket, const net::OuterProxy& prox
     const auto deadline = net::Clock::now() + std::chrono::minutes(1);
     auto through = co_await net::connect_through(std::move(socket), proxy, lifeline, std::move(host), 443, deadline);
     outcome.connected = through.has_value();
-    if (through)
-        outcome.rest = read_all(through->native_handle());
-    else
-        outcome.error = through.error().detail;
+    if (through) outcome.rest = read_all(through->native_handle());
+    else outcome.error = through.error().detail;
 }
 
 Outcome connect(const net::OuterProxy& proxy, const std::string& host, std::string_view answer) {
@@ -75,10 +73,8 @@ void check_connect(const net::OuterProxy& proxy, const std::string& host, std::s
     const auto end = answer.find("\r\n\r\n");
     require(outcome.connected == (end <= net::kMaxProxyAnswer - 4 && says_2xx(answer)) ||
             end > net::kMaxProxyAnswer - 4);
-    if (outcome.connected)
-        require(outcome.rest == answer.substr(end + 4));
-    else
-        require(!outcome.error.empty() && fuzz::printable(outcome.error));
+    if (outcome.connected) require(outcome.rest == answer.substr(end + 4));
+    else require(!outcome.error.empty() && fuzz::printable(outcome.error));
     require(proxy.authorization.empty() || outcome.error.find(proxy.authorization) == std::string::npos);
     const auto request = fuzz::feed<true>(outcome.asked, outcome.asked.size() + 1, false, false);
     require(request && request->rest.empty() && request->head.method == "CONNECT" && request->body.empty());

@@ -76,11 +76,8 @@ void check_v6(std::span<const std::uint8_t> packet) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 1 || size > 60'000) return 0;
     const std::span<const std::uint8_t> rest(data + 1, size - 1);
-    if (data[0] == 0)
-        netfilter::parse(std::as_bytes(rest));
-    else if (data[0] & 1)
-        check_v4(rest);
-    else
-        check_v6(rest);
+    if (data[0] == 0) netfilter::parse(std::as_bytes(rest));
+    else if (data[0] & 1) check_v4(rest);
+    else check_v6(rest);
     return 0;
 }

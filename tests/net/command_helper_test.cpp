@@ -30,13 +30,9 @@ policy::Policy policy_with(const std::vector<std::vector<std::string>>& commands
     return {std::vector<policy::Rule>{}, std::move(secrets), std::vector<policy::Route>{}};
 }
 
-container::Account ourselves() {
-    return {::geteuid(), ::getegid(), {}, {}, {}};
-}
+container::Account ourselves() { return {::geteuid(), ::getegid(), {}, {}, {}}; }
 
-std::string text_of(const Result<std::string>& result) {
-    return result ? *result : result.error().detail;
-}
+std::string text_of(const Result<std::string>& result) { return result ? *result : result.error().detail; }
 
 }  // namespace
 

@@ -42,9 +42,7 @@ Bytes framed(const Bytes& message) {
     return out;
 }
 
-unsigned rcode(const Bytes& reply) {
-    return reply.at(3) & 0xf;
-}
+unsigned rcode(const Bytes& reply) { return reply.at(3) & 0xf; }
 
 /// A socket on loopback; an empty one where the machine has no IPv6.
 UniqueFd bound(int family, int type) {
@@ -145,9 +143,7 @@ Bytes receive_message(const UniqueFd& fd) {
     return receive_stream(fd, static_cast<std::size_t>(prefix[0]) << 8 | prefix[1]);
 }
 
-bool closed(const UniqueFd& fd) {
-    return receive_stream(fd, 1).empty();
-}
+bool closed(const UniqueFd& fd) { return receive_stream(fd, 1).empty(); }
 
 }  // namespace
 

@@ -18,9 +18,7 @@ constexpr std::uint8_t kEndHeaders = NGHTTP2_FLAG_END_HEADERS;
 const std::vector<std::string> kMalformed{"RST_STREAM PROTOCOL_ERROR", "400"};
 
 /// `bytes` is a header block, as it is.
-Frame headers(const std::string& bytes) {
-    return {NGHTTP2_HEADERS, kEndHeaders | kEndStream, 1, bytes};
-}
+Frame headers(const std::string& bytes) { return {NGHTTP2_HEADERS, kEndHeaders | kEndStream, 1, bytes}; }
 
 /// HPACK's plainest way to write a field (RFC 7541, section 6.2.2). Up to 126 bytes each.
 std::string literal(const std::string& name, const std::string& value) {

@@ -36,10 +36,8 @@ MessageEndPtr get(ProtocolPair& pair, const std::string& path) {
 
 /// A client of HTTP/2 can send it again itself, as it is told the same.
 void check_not_acted_on(MessageEnd& client, Versions versions) {
-    if (versions.client == Version::http1)
-        CHECK(client.read_head().status == 502);
-    else
-        CHECK(client.read_rest().reason == NGHTTP2_REFUSED_STREAM);
+    if (versions.client == Version::http1) CHECK(client.read_head().status == 502);
+    else CHECK(client.read_rest().reason == NGHTTP2_REFUSED_STREAM);
 }
 
 /// One exchange, so that the connections are there and their settings known.
@@ -173,10 +171,8 @@ TEST_CASE("a request whose body has gone is not sent again") {
             const auto origin = pair.origin();
             origin->read_head();
             CHECK(origin->read_rest().body == "body");
-            if (goaway)
-                pair.origins().http2().go_away(0, NGHTTP2_NO_ERROR);
-            else
-                origin->cut(NGHTTP2_REFUSED_STREAM);
+            if (goaway) pair.origins().http2().go_away(0, NGHTTP2_NO_ERROR);
+            else origin->cut(NGHTTP2_REFUSED_STREAM);
             check_not_acted_on(*client, versions);
             CHECK(pair.origins().nothing_for(100));
         }

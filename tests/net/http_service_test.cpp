@@ -53,7 +53,7 @@ TEST_CASE("pipelined requests are answered in their order, each decided anew") {
     WireOrigin origin([](WirePeer& peer) {
         CHECK(peer.read_message().starts_with("GET /a "));
         peer.send(response("A"));
-        CHECK(peer.read_message().starts_with("GET /b "));   // not /secret: it never came
+        CHECK(peer.read_message().starts_with("GET /b "));  // not /secret: it never came
         peer.send(response("B"));
     });
     GatewayFixture gateway(policy_for(origin.port(), "[[deny]]\nhost = \"127.0.0.1\"\nport = [1, " +
@@ -98,7 +98,7 @@ TEST_CASE("chunked bodies stream both ways, trailers included, while both are op
     client.send(fmt::format("POST / HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nping\r\n",
                             origin.port()));
     client.read_until("\r\n\r\n");
-    CHECK(client.read_exactly(9) == "4\r\npong\r\n");   // arrived while the request was still open
+    CHECK(client.read_exactly(9) == "4\r\npong\r\n");  // arrived while the request was still open
     client.send("4\r\ndone\r\n0\r\n\r\n");
     CHECK(client.read_until("\r\n\r\n") == "3\r\nend\r\n0\r\nX-Sum: 7\r\n\r\n");
 }
@@ -110,7 +110,7 @@ TEST_CASE("an event of a stream is forwarded when it arrives, not when the next 
         peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
         for (int i = 0; i < 3; ++i) {
             peer.send(fmt::format("data: {}\n\n", i));
-            CHECK(seen.try_acquire_for(std::chrono::seconds(10)));   // the next one waits for this one to be read
+            CHECK(seen.try_acquire_for(std::chrono::seconds(10)));  // the next one waits for this one to be read
         }
     });
     GatewayFixture gateway(policy_for(origin.port()));
@@ -133,8 +133,8 @@ TEST_CASE("100-continue is the origin's to give, and a refusal comes before any 
     });
     GatewayFixture gateway(policy_for(origin.port()));
     auto client = gateway.http_client(kName, origin.port());
-    client.send(fmt::format("PUT /f HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
-                            origin.port()));
+    client.send(fmt::format(
+        "PUT /f HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", origin.port()));
     CHECK(client.read_until("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
     client.send("body");
     CHECK(client.read_message().ends_with("ok"));
@@ -227,14 +227,15 @@ TEST_CASE("an origin that speaks nonsense, or nobody, is a 502 that says so") {
 TEST_CASE("smuggling: what follows an ambiguous request is never read as a request") {
     WireOrigin origin([](WirePeer&) { CHECK(false); });
     GatewayFixture gateway(policy_for(origin.port()));
-    for (const char* framing : {"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
-                                "Content-Length: 4\r\nContent-Length: 5\r\n", "Transfer-Encoding : chunked\r\n"}) {
+    for (const char* framing :
+         {"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
+          "Content-Length: 4\r\nContent-Length: 5\r\n", "Transfer-Encoding : chunked\r\n"}) {
         auto client = gateway.http_client(kName, origin.port());
         client.send(fmt::format("POST / HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{}\r\n0\r\n\r\n", origin.port(), framing) +
                     get("/smuggled", origin.port()));
         const auto all = client.read_to_end();
         CHECK(all.starts_with("HTTP/1.1 400 "));
-        CHECK(all.find("HTTP/1.1", 10) == std::string::npos);   // one answer only
+        CHECK(all.find("HTTP/1.1", 10) == std::string::npos);  // one answer only
     }
     CHECK(origin.connections() == 0);
 }
@@ -272,7 +273,8 @@ TEST_CASE("connection fields end at the gateway and the path is sent on in the f
     });
     GatewayFixture gateway(policy_for(origin.port()));
     auto client = gateway.http_client(kName, origin.port());
-    client.send(get("/a/../b/%63?x=1", origin.port(), "Connection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nX-Stays: yes\r\n"));
+    client.send(
+        get("/a/../b/%63?x=1", origin.port(), "Connection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nX-Stays: yes\r\n"));
     const auto answer = client.read_message();
     CHECK(answer.find("X-Private") == std::string::npos);
     CHECK(answer.find("X-Public: 2") != std::string::npos);

@@ -64,7 +64,8 @@ TEST_CASE("policy change: a long download that stays allowed arrives to the last
         REQUIRE(block.size() == 1 << 20);
         for (std::size_t i = 0; i < block.size(); ++i) same = same && block[i] == byte_at(got + i);
         got += block.size();
-        if (got == 4 << 20) CHECK(gateway.replace_policy(allow(origin.port(), "method = \"GET\"\npath = \"/big\"\n")) == 0);
+        if (got == 4 << 20)
+            CHECK(gateway.replace_policy(allow(origin.port(), "method = \"GET\"\npath = \"/big\"\n")) == 0);
     }
     CHECK(same);
     const auto events = gateway.finish();
@@ -79,12 +80,12 @@ TEST_CASE("policy change: a stream of events that is denied now is cut off on bo
     client.send(get("/events", events.origin.port()));
     CHECK(client.read_until("data: 1\n\n").find("200 OK") != std::string::npos);
     CHECK(gateway.replace_policy(allow(events.origin.port(), "path = \"/other\"\n")) == 1);
-    CHECK(client.is_reset());   // not a response that seems whole
+    CHECK(client.is_reset());  // not a response that seems whole
     events.go_on.set_value();
     CHECK(events.ended.get_future().get());
     const auto log = gateway.finish();
     REQUIRE(log.size() == 1);
-    CHECK(log[0]["decision"] == "allow");   // it was, and what went through is counted
+    CHECK(log[0]["decision"] == "allow");  // it was, and what went through is counted
     CHECK(log[0]["status"] == 200);
     const auto reason = log[0]["reason"].get<std::string>();
     CHECK(reason.find("the policy has changed: no rule allows GET /events") != std::string::npos);
@@ -124,7 +125,7 @@ TEST_CASE("policy change: a request that waits for its answer is told in words")
     const auto log = gateway.finish();
     REQUIRE(log.size() == 1);
     CHECK(log[0]["status"] == 403);
-    CHECK(log[0]["decision"] == "allow");   // it reached the origin
+    CHECK(log[0]["decision"] == "allow");  // it reached the origin
 }
 
 TEST_CASE("policy change: a kept connection stays, and its next request is judged by the new policy") {
@@ -140,7 +141,7 @@ TEST_CASE("policy change: a kept connection stays, and its next request is judge
     CHECK(client.read_message().starts_with("HTTP/1.1 403 "));
     client.send(get("/b", origin.port()));
     CHECK(client.read_message().ends_with("ok"));
-    CHECK(origin.connections() == 1);   // the pooled connection to the origin served what is still allowed
+    CHECK(origin.connections() == 1);  // the pooled connection to the origin served what is still allowed
 }
 
 TEST_CASE("policy change: a pooled connection to a private address carries nothing once private = true is gone") {
@@ -166,7 +167,8 @@ TEST_CASE("policy change: an upload that is denied now stops within what was on 
     });
     GatewayFixture gateway(allow(origin.port()));
     auto client = gateway.http_client(kName, origin.port());
-    client.send(fmt::format("PUT /f HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: 1000000\r\n\r\nfirst", origin.port()));
+    client.send(
+        fmt::format("PUT /f HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: 1000000\r\n\r\nfirst", origin.port()));
     began.get_future().wait();
     CHECK(gateway.replace_policy("[[deny]]\nhost = \"127.0.0.1\"\n") == 1);
     client.send(" second");

@@ -30,9 +30,7 @@ std::string policy_for(std::uint16_t port) {
     return fmt::format("[[allow]]\nhost = \"api.test\"\nport = {}\nprivate = true\n", port);
 }
 
-std::string get(std::uint16_t port) {
-    return fmt::format("GET / HTTP/1.1\r\nHost: api.test:{}\r\n\r\n", port);
-}
+std::string get(std::uint16_t port) { return fmt::format("GET / HTTP/1.1\r\nHost: api.test:{}\r\n\r\n", port); }
 
 bool served(const ProxyGround& ground, std::uint16_t port) {
     auto client = ground.tls("api.test", port);
@@ -191,9 +189,7 @@ private:
     std::thread thread_;
 };
 
-std::size_t heap_in_use() {
-    return mallinfo2().uordblks + mallinfo2().hblkhd;
-}
+std::size_t heap_in_use() { return mallinfo2().uordblks + mallinfo2().hblkhd; }
 
 }  // namespace
 

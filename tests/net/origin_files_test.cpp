@@ -52,9 +52,7 @@ constexpr const char* kCa = "[[origin]]\nhost = \"a.test\"\nca = \"ca.pem\"\n";
 constexpr const char* kClient =
     "[[origin]]\nhost = \"a.test\"\nclient_certificate = \"me.pem\"\nclient_key = \"me.key\"\n";
 
-bool mentions(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
+bool mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

@@ -38,9 +38,7 @@ std::string refusal(const std::string& url) {
     return "";
 }
 
-bool mentions(const std::string& text, const char* part) {
-    return text.find(part) != std::string::npos;
-}
+bool mentions(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
 /// A dialler behind the proxy, and what it says.
 struct Network {

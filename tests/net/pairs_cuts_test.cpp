@@ -59,10 +59,8 @@ SITUATION("an origin that ends before the length that it announced: the client s
     const auto [client, origin] = pair.exchange(request("GET", "/"), true);
     origin->send_head(response(200, {{"content-length", "100"}}), false);
     origin->send_body("half");
-    if (versions.origin == Version::http1)
-        origin->cut();
-    else
-        origin->send_end();
+    if (versions.origin == Version::http1) origin->cut();
+    else origin->send_end();
     CHECK(client->read_head().field("content-length") == "100");
     const auto rest = client->read_rest();
     CHECK_FALSE(rest.whole);
@@ -142,10 +140,8 @@ SITUATION("a client whose connection is gone takes all its exchanges along") {
 SITUATION("an origin whose connection is gone is a 502 for those who wait and no harm to those who come") {
     ProtocolPair pair(versions);
     const auto [client, origin] = pair.exchange(request("POST", "/"), false);
-    if (versions.origin == Version::http2)
-        pair.origins().http2().wire().close();
-    else
-        origin->cut();
+    if (versions.origin == Version::http2) pair.origins().http2().wire().close();
+    else origin->cut();
     CHECK(client->read_head().status == 502);
     CHECK(client->read_rest().whole);
     check_others_are_served(pair, versions);

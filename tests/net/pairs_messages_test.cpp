@@ -154,10 +154,8 @@ SITUATION("an empty body is one that ends, whether it was announced or not") {
         client->send_head(request("POST", "/", announced ? Fields{{"content-length", "0"}} : Fields{}), announced);
         if (!announced) client->send_end();
         const auto origin = pair.origin();
-        if (announced)
-            CHECK(origin->read_head().field("content-length") == "0");
-        else
-            origin->read_head();
+        if (announced) CHECK(origin->read_head().field("content-length") == "0");
+        else origin->read_head();
         const auto rest = origin->read_rest();
         CHECK(rest.whole);
         CHECK(rest.body.empty());

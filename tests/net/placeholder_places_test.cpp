@@ -1,4 +1,5 @@
-// Placeholders beyond header fields, for every pair of HTTP versions: replaced where the rule says so, and nowhere else.
+// Placeholders beyond header fields, for every pair of HTTP versions: replaced where the rule says so, and nowhere
+// else.
 
 #include <fmt/format.h>
 
@@ -11,7 +12,7 @@ using namespace sallyport::test;
 
 namespace {
 
-const std::string kValue = "real/\"Value\" 1";   // to be written otherwise in a path, in JSON and in a form
+const std::string kValue = "real/\"Value\" 1";  // to be written otherwise in a path, in JSON and in a form
 
 std::string secret(const std::string& places) {
     ::setenv("SALLYPORT_TEST_PLACES", kValue.c_str(), 1);
@@ -52,7 +53,8 @@ Sent post(ProtocolPair& pair, const std::string& path, const std::string& type, 
 
 SITUATION("placeholder: in path and query, after the decision, and the audit log shows the placeholder") {
     ProtocolPair pair(versions, secret("\"path\", \"query\""));
-    const auto sent = post(pair, "/bot-dummy-value/send?key=dummy%2Dvalue", "application/json", {"{\"a\": \"dummy-value\"}"});
+    const auto sent =
+        post(pair, "/bot-dummy-value/send?key=dummy%2Dvalue", "application/json", {"{\"a\": \"dummy-value\"}"});
     CHECK(sent.head.path == "/bot-real%2F%22Value%22%201/send?key=real%2F%22Value%22%201");
     CHECK(sent.body == "{\"a\": \"dummy-value\"}");
     const auto events = pair.gateway().finish();

@@ -27,9 +27,7 @@ std::string with_secret(const std::string& source) {
     return fmt::format("[[secret]]\nname = \"s\"\nhost = \"a.test\"\nheader = \"x-key\"\nvalue = {{ {} }}\n", source);
 }
 
-void write(const std::string& path, const std::string& text) {
-    std::ofstream(path) << text;
-}
+void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
 template <class F>
 bool comes_true(F condition) {
@@ -63,7 +61,7 @@ TEST_CASE("reload: a policy that is edited in place or renamed over counts by it
 TEST_CASE("reload: a file of an [[origin]] that changes counts by itself; what is no certificate changes nothing") {
     const testing::TestCa first, second;
     ServedRules served("[[origin]]\nhost = \"a.test\"\nca = \"ca.pem\"\n",
-                  [&](const ServedRules& s) { write(s.file("ca.pem"), first.pem()); });
+                       [&](const ServedRules& s) { write(s.file("ca.pem"), first.pem()); });
     served.start();
     const auto id = [&] {
         return served.ask([](const app::Reloader& r) { return r.rules().secrets->origin_options("a.test")->id; });
@@ -73,7 +71,8 @@ TEST_CASE("reload: a file of an [[origin]] that changes counts by itself; what i
     CHECK(comes_true([&] { return id() != before; }));
     const auto after = id();
     write(served.file("ca.pem"), "nonsense");
-    CHECK(comes_true([&] { return served.mistakes().find("ca.pem holds no certificate in PEM") != std::string::npos; }));
+    CHECK(
+        comes_true([&] { return served.mistakes().find("ca.pem holds no certificate in PEM") != std::string::npos; }));
     CHECK(id() == after);
 }
 
@@ -146,7 +145,8 @@ TEST_CASE("reload: a policy that is missing changes nothing, and counts once it 
 }
 
 TEST_CASE("reload: a secret file that changes counts; one that cannot be read keeps policy and value") {
-    ServedRules served(kAllow + with_secret("file = \"key\""), [](const ServedRules& s) { write(s.file("key"), "one\n"); });
+    ServedRules served(kAllow + with_secret("file = \"key\""),
+                       [](const ServedRules& s) { write(s.file("key"), "one\n"); });
     served.start();
     CHECK(served.secret() == "one");
     write(served.file("key"), "two\n");
@@ -214,7 +214,8 @@ TEST_CASE("reload: the serving thread goes on while a secret's command takes its
 }
 
 TEST_CASE("reload: behind a descriptor only the file of the start counts, and secrets stay as they are") {
-    ServedRules served(kAllow + with_secret("file = \"key\""), [](const ServedRules& s) { write(s.file("key"), "one\n"); });
+    ServedRules served(kAllow + with_secret("file = \"key\""),
+                       [](const ServedRules& s) { write(s.file("key"), "one\n"); });
     const UniqueFd fd(::open(served.file("policy.toml").c_str(), O_RDONLY | O_CLOEXEC));
     app::ReloadOptions options;
     options.policy_file = served.file("policy.toml");

@@ -56,7 +56,8 @@ TEST_CASE("resolver: A without AAAA, AAAA without A") {
     CHECK(texts(world.resolve("six.example")) == std::vector<std::string>{"2001:db8::1"});
 }
 
-TEST_CASE("resolver: a name without a dot is asked of the local servers, any other of the named ones, neither of both") {
+TEST_CASE(
+    "resolver: a name without a dot is asked of the local servers, any other of the named ones, neither of both") {
     World world;
     testing::FakeDns local(world.io);
     local.address("db", "192.0.2.5");

@@ -25,7 +25,8 @@ std::string secret_for(const std::string& host) {
 }
 
 struct Echo {
-    explicit Echo(Versions versions, const std::string& host = ProtocolPair::kName) : pair(versions, secret_for(host)) {}
+    explicit Echo(Versions versions, const std::string& host = ProtocolPair::kName)
+        : pair(versions, secret_for(host)) {}
 
     /// The head that the origin got.
     MessageHead ask(const MessageHead& head = request("GET", "/")) {
@@ -76,12 +77,13 @@ SITUATION("scrub: what the origin echoes in head, body and trailers comes back a
     CHECK(echo.ask().field("x-api-key") == kValue);
     const auto half = kValue.substr(0, 10), rest = kValue.substr(10);
     echo.origin->send_head(response(103, {{"link", "</" + kValue + ">"}}), false);
-    echo.answer(response(200, {{"x-echo", "Key " + kValue},
-                               {"x-" + kValue.substr(0, 21), "1"},
-                               {"location", "https://elsewhere.test/?k=real-Value-0123456789%2FABCDEF"},
-                               {"set-cookie", "basic=" + secrets::base64_encode("user:" + kValue)}}),
-                {"one " + half, rest + R"( {"k": "real-Value-0123456789\/ABCDEF"} )", "REAL-VALUE-", "0123456789%2fabcdef."},
-                {{"x-trailer", kValue}});
+    echo.answer(
+        response(200, {{"x-echo", "Key " + kValue},
+                       {"x-" + kValue.substr(0, 21), "1"},
+                       {"location", "https://elsewhere.test/?k=real-Value-0123456789%2FABCDEF"},
+                       {"set-cookie", "basic=" + secrets::base64_encode("user:" + kValue)}}),
+        {"one " + half, rest + R"( {"k": "real-Value-0123456789\/ABCDEF"} )", "REAL-VALUE-", "0123456789%2fabcdef."},
+        {{"x-trailer", kValue}});
     CHECK(echo.client->read_head().field("link") == "</" + kPlaceholder + ">");
     const auto head = echo.client->read_head();
     CHECK(head.status == 200);
@@ -105,13 +107,15 @@ SITUATION("scrub: what the origin echoes in head, body and trailers comes back a
 SITUATION("scrub: a name of a header field that holds the value is left out") {
     Echo echo(versions);
     ::setenv("SALLYPORT_TEST_SCRUBBED", "real-value-that-is-a-token", 1);
-    ProtocolPair pair(versions, "[[secret]]\nname = \"k\"\nhost = \"origin.test\"\nheader = \"x-api-key\"\n"
-                                "value = { env = \"SALLYPORT_TEST_SCRUBBED\" }\n");
+    ProtocolPair pair(versions,
+                      "[[secret]]\nname = \"k\"\nhost = \"origin.test\"\nheader = \"x-api-key\"\n"
+                      "value = { env = \"SALLYPORT_TEST_SCRUBBED\" }\n");
     const auto client = pair.client();
     client->send_head(request("GET", "/"), true);
     const auto origin = pair.origin();
     origin->read_head();
-    origin->send_head(response(200, {{"x-real-value-that-is-a-token", "1"}, {"x-echo", "real-value-that-is-a-token"}}), true);
+    origin->send_head(response(200, {{"x-real-value-that-is-a-token", "1"}, {"x-echo", "real-value-that-is-a-token"}}),
+                      true);
     const auto head = client->read_head();
     CHECK(head.field("x-echo") == "[secret k]");
     for (const auto& [name, value] : head.fields) CHECK_FALSE(holds(name, "real-value"));
@@ -121,8 +125,9 @@ SITUATION("scrub: a small body keeps an exact length, a larger one goes without"
     Echo echo(versions);
     echo.ask();
     const auto small = "<" + kValue + ">";
-    echo.answer(response(200, {{"content-length", std::to_string(small.size())}, {"content-md5", "x"}, {"etag", "\"e\""}}),
-                {small});
+    echo.answer(
+        response(200, {{"content-length", std::to_string(small.size())}, {"content-md5", "x"}, {"etag", "\"e\""}}),
+        {small});
     auto head = echo.client->read_head();
     CHECK(head.field("content-length") == std::to_string(kPlaceholder.size() + 2));
     CHECK(head.field("etag") == "\"e\"");
@@ -151,7 +156,8 @@ SITUATION("scrub: answers without a body keep what they say: HEAD, 204, 304") {
         CHECK(echo.client->read_rest().body.empty());
         return head;
     };
-    auto head = head_of("HEAD", response(200, {{"content-length", "1000"}, {"content-encoding", "br"}, {"digest", "d"}}));
+    auto head =
+        head_of("HEAD", response(200, {{"content-length", "1000"}, {"content-encoding", "br"}, {"digest", "d"}}));
     CHECK(head.field("content-length") == "1000");
     CHECK(head.field("content-encoding") == "br");
     CHECK(head.field("digest") == "d");
@@ -162,9 +168,11 @@ SITUATION("scrub: answers without a body keep what they say: HEAD, 204, 304") {
 SITUATION("scrub: a compressed body is decoded, scrubbed and encoded again") {
     Echo echo(versions);
     std::string text;
-    for (int i = 0; i < 20'000; ++i) text += fmt::format("{} {} ", i * 7919 % 10'007, i % 1000 == 0 ? kValue : "and on");
+    for (int i = 0; i < 20'000; ++i)
+        text += fmt::format("{} {} ", i * 7919 % 10'007, i % 1000 == 0 ? kValue : "and on");
     std::string clean = text;
-    for (std::size_t at; (at = clean.find(kValue)) != std::string::npos;) clean.replace(at, kValue.size(), kPlaceholder);
+    for (std::size_t at; (at = clean.find(kValue)) != std::string::npos;)
+        clean.replace(at, kValue.size(), kPlaceholder);
     for (const auto& known : kCodings) {
         const std::string name = known.first;
         const auto coding = known.second;
@@ -174,13 +182,15 @@ SITUATION("scrub: a compressed body is decoded, scrubbed and encoded again") {
         const auto body = encoded(coding, text);
         std::vector<std::string> pieces;
         for (std::size_t at = 0; at < body.size(); at += 1009) pieces.push_back(body.substr(at, 1009));
-        echo.answer(response(200, {{"content-encoding", name}, {"content-length", std::to_string(body.size())}}), pieces);
+        echo.answer(response(200, {{"content-encoding", name}, {"content-length", std::to_string(body.size())}}),
+                    pieces);
         const auto head = echo.client->read_head();
         CHECK(head.field("content-encoding") == name);
         const auto rest = echo.client->read_rest();
         CHECK(rest.whole);
-        const bool right = !head.has("content-length") || head.field("content-length") == std::to_string(rest.body.size());
-        CHECK(right);   // one that is small enough to be read whole has one
+        const bool right =
+            !head.has("content-length") || head.field("content-length") == std::to_string(rest.body.size());
+        CHECK(right);  // one that is small enough to be read whole has one
         CHECK(decoded(coding, rest.body) == clean);
     }
 }
@@ -208,7 +218,7 @@ SITUATION("scrub: events arrive as they come, compressed or not") {
         std::string text, piece;
         encoder->put("data: 1\n\n", false, piece);
         echo.origin->send_body(piece);
-        while (text.size() < 9) {   // nothing more was sent
+        while (text.size() < 9) {  // nothing more was sent
             const auto byte = echo.client->read_body(1);
             REQUIRE(byte.size() == 1);
             std::string_view in = byte;
@@ -258,10 +268,11 @@ SITUATION("scrub: a body that is not what its Content-Encoding says is cut") {
 
 SITUATION("scrub: the origin is asked for the whole, in codings that can be read") {
     Echo echo(versions);
-    auto asked = echo.ask(request("GET", "/", {{"accept-encoding", "gzip;q=0.5, sdch, *;q=0.1, zstd"},
-                                               {"range", "bytes=0-0"},
-                                               {"if-range", "\"e\""},
-                                               {"grpc-accept-encoding", "identity, gzip"}}));
+    auto asked = echo.ask(request("GET", "/",
+                                  {{"accept-encoding", "gzip;q=0.5, sdch, *;q=0.1, zstd"},
+                                   {"range", "bytes=0-0"},
+                                   {"if-range", "\"e\""},
+                                   {"grpc-accept-encoding", "identity, gzip"}}));
     CHECK(asked.field("accept-encoding") == "gzip;q=0.5, zstd");
     CHECK(asked.field("grpc-accept-encoding") == "identity");
     CHECK_FALSE(asked.has("range"));

@@ -65,9 +65,7 @@ std::string refusal(const policy::SecretRule& secret) {
     return "";
 }
 
-bool mentions(const std::string& text, const char* part) {
-    return text.find(part) != std::string::npos;
-}
+bool mentions(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
 class ScratchFile {
 public:
@@ -185,7 +183,9 @@ TEST_CASE("secret store: each host sees what is bound to it, and the rest as for
     CHECK(both.all().size() == 2);
 }
 
-TEST_CASE("secret store: a variable is wiped as it is read; who shares it has the value, no command sees it, a reload keeps it") {
+TEST_CASE(
+    "secret store: a variable is wiped as it is read; who shares it has the value, no command sees it, a reload keeps "
+    "it") {
     const Variable variable("from-env");
     const auto rules = [] {
         auto shown = from_command({"sh", "-c", "echo \"<$SALLYPORT_TEST_SECRET>\""});

@@ -91,7 +91,8 @@ TEST_CASE("stream: no byte waits for others, and a peer that is gone without a w
     };
     CHECK(option(IPPROTO_TCP, TCP_NODELAY) != 0);
     CHECK(option(SOL_SOCKET, SO_KEEPALIVE) != 0);
-    CHECK(option(IPPROTO_TCP, TCP_KEEPIDLE) + option(IPPROTO_TCP, TCP_KEEPCNT) * option(IPPROTO_TCP, TCP_KEEPINTVL) <= 180);
+    CHECK(option(IPPROTO_TCP, TCP_KEEPIDLE) + option(IPPROTO_TCP, TCP_KEEPCNT) * option(IPPROTO_TCP, TCP_KEEPINTVL) <=
+          180);
 }
 
 TEST_CASE("stream: one that always has something to read lets others run, and notices its lifeline's end") {

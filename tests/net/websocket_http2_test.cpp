@@ -26,9 +26,7 @@ std::string policy_for(std::uint16_t port, const std::string& more = "") {
 }
 
 /// Agrees to HTTP/1.1, as an origin of WebSocket does.
-tls::SslCtxPtr http1_server() {
-    return testing::make_server(GatewayFixture::origin_ca().good(kName), "http/1.1");
-}
+tls::SslCtxPtr http1_server() { return testing::make_server(GatewayFixture::origin_ca().good(kName), "http/1.1"); }
 
 std::string value(const std::string& head, const std::string& name) {
     const auto at = head.find("\r\n" + name + ": ");

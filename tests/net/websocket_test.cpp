@@ -380,9 +380,10 @@ TEST_CASE("websocket: a secret in what the origin sends ends the tunnel before i
         peer.send("value");
         over.try_acquire_for(kLong);
     });
-    GatewayFixture gateway(policy_for(origin.port(), "[[secret]]\nname = \"k\"\nhost = \"127.0.0.1\"\n"
-                                                     "placeholder = \"placeholder\"\n"
-                                                     "value = { env = \"SALLYPORT_TEST_WEBSOCKET_SECRET\" }\n"));
+    GatewayFixture gateway(policy_for(origin.port(),
+                                      "[[secret]]\nname = \"k\"\nhost = \"127.0.0.1\"\n"
+                                      "placeholder = \"placeholder\"\n"
+                                      "value = { env = \"SALLYPORT_TEST_WEBSOCKET_SECRET\" }\n"));
     auto client = gateway.http_client(kName, origin.port());
     client.send(handshake(origin.port(), "Sec-WebSocket-Extensions: permessage-deflate\r\n"));
     client.read_until("\r\n\r\n");

@@ -45,9 +45,7 @@ std::string examine(ToldApartBy how, NetRaw net_raw, uid_t uid) {
     return output + (quiet ? "nothing left\n" : "something left\n");
 }
 
-bool says(const std::string& output, const std::string& text) {
-    return output.find(text) != output.npos;
-}
+bool says(const std::string& output, const std::string& text) { return output.find(text) != output.npos; }
 
 }  // namespace
 

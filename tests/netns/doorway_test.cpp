@@ -53,8 +53,9 @@ TEST_CASE("doorway: a gateway in another namespace serves the sealed one, both w
     if (!ground.outside) return;
     const auto network = ground.new_network();
     const auto doorway = ground.doorway(network.get());
-    const bool root = ::geteuid() == 0;   // the namespaces of other users know but one user
-    const auto gateway = ground.gateway(root ? std::vector<std::string>{"--user", "nobody"} : std::vector<std::string>{});
+    const bool root = ::geteuid() == 0;  // the namespaces of other users know but one user
+    const auto gateway =
+        ground.gateway(root ? std::vector<std::string>{"--user", "nobody"} : std::vector<std::string>{});
     REQUIRE(line_with(*gateway, kServes) != "");
     CHECK(ask(ground, network.get()) == "HTTP/1.1 403");
     check_no_privilege(*doorway);
@@ -74,13 +75,13 @@ TEST_CASE("doorway: clients wait while the gateway restarts, however it ended, a
         auto gateway = ground.gateway();
         REQUIRE(line_with(*gateway, kServes) != "");
         WirePeer cut(ground.connect_in(network.get(), kAnywhere, 80));
-        CHECK(ask(ground, network.get()) == "HTTP/1.1 403");   // accepted after the other one
+        CHECK(ask(ground, network.get()) == "HTTP/1.1 403");  // accepted after the other one
         ::kill(gateway->pid(), how);
         gateway->read_all();
         line_with(*doorway, "has gone");
         CHECK(cut.closed());
 
-        WirePeer waiting(ground.connect_in(network.get(), kAnywhere, 80));   // connected, by the doorway's copy
+        WirePeer waiting(ground.connect_in(network.get(), kAnywhere, 80));  // connected, by the doorway's copy
         waiting.send(kRequest);
         CHECK(waiting.silent_for(50));
         gateway = ground.gateway();
@@ -140,7 +141,7 @@ TEST_CASE("doorway: ends in order, and its health says whether it lives") {
     const auto gateway = ground.gateway();
     REQUIRE(line_with(*gateway, kServes) != "");
     CHECK(ground.start(health)->finish() == ground.socket() + ": a gateway serves\n");
-    CHECK(ask(ground, network.get()) == "HTTP/1.1 403");   // the check took nothing away
+    CHECK(ask(ground, network.get()) == "HTTP/1.1 403");  // the check took nothing away
     ::kill(doorway->pid(), SIGTERM);
     CHECK_NOTHROW(doorway->finish());
     CHECK_THROWS_AS(ground.start(health)->finish(), std::runtime_error);
@@ -178,12 +179,12 @@ TEST_CASE("publish: a connection from outside reaches what listens in the sandbo
     if (!ground.outside) return;
     const auto gateway = ground.gateway();
     line_with(*gateway, "waiting");
-    CHECK(WirePeer(ground.connect_outside("127.0.0.1", 13000)).is_reset());   // there is no sandbox yet
+    CHECK(WirePeer(ground.connect_outside("127.0.0.1", 13000)).is_reset());  // there is no sandbox yet
 
     const auto network = ground.new_network();
     const auto doorway = ground.doorway(network.get());
     REQUIRE(line_with(*gateway, kServes) != "");
-    CHECK(WirePeer(ground.connect_outside("127.0.0.1", 13000)).is_reset());   // nothing listens
+    CHECK(WirePeer(ground.connect_outside("127.0.0.1", 13000)).is_reset());  // nothing listens
 
     for (const char* address : {"127.0.0.1", "::1"}) {
         CAPTURE(address);
@@ -234,7 +235,9 @@ TEST_CASE("publish: a connection ends with the doorway, and a port that is taken
           std::string::npos);
 }
 
-TEST_CASE("publish: the port at which the sandbox finds the explicit proxy is refused, since whoever came would get secrets") {
+TEST_CASE(
+    "publish: the port at which the sandbox finds the explicit proxy is refused, since whoever came would get "
+    "secrets") {
     const DoorwayGround ground("[[publish]]\nport = 15080\nlisten = 13000\n");
     if (!ground.outside) return;
     const auto said = ground.gateway()->read_all();

@@ -59,7 +59,7 @@ UniqueFd connect_to(const std::string& host, const std::string& port) {
     if (::getaddrinfo(host.c_str(), port.c_str(), &hints, &found) != 0) return {};
     const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
     UniqueFd fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const timeval limit{30, 0};   // behind thousands of others, with sanitizers
+    const timeval limit{30, 0};  // behind thousands of others, with sanitizers
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     if (::connect(fd.get(), found->ai_addr, found->ai_addrlen) != 0) fd.reset();
     return fd;

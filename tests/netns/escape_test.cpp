@@ -60,9 +60,7 @@ void take_a_terminal() {
     ::open(::ptsname(master), O_RDWR | O_CLOEXEC);
 }
 
-bool says(const std::string& output, const std::string& text) {
-    return output.find(text) != output.npos;
-}
+bool says(const std::string& output, const std::string& text) { return output.find(text) != output.npos; }
 
 std::string content(const std::filesystem::path& file) {
     std::stringstream text;
@@ -110,10 +108,8 @@ TEST_CASE("escape: services outside hear nothing, on IP or unix sockets") {
         for (const bool guarded : {false, true}) {
             const auto listener = ground.without_sallyport(EscapeGround::attack("listener"));
             CHECK(listener->read_line() == "listening");
-            if (guarded)
-                ground.under_sallyport(EscapeGround::attack("services"))->finish();
-            else
-                ground.without_sallyport(EscapeGround::attack("services"))->finish();
+            if (guarded) ground.under_sallyport(EscapeGround::attack("services"))->finish();
+            else ground.without_sallyport(EscapeGround::attack("services"))->finish();
             ::kill(listener->pid(), SIGTERM);
             const auto heard = listener->read_all();
             const auto visited = ground.outside->visited();

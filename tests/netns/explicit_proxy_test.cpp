@@ -15,17 +15,13 @@ const std::vector<std::pair<std::string, std::string>> kNames = {{"api.test", "1
                                                                  {"other.test", "127.0.0.1"}};
 const std::string kEstablished = "HTTP/1.1 200 Connection established\r\n\r\n";
 
-bool holds(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
+bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 std::string allow(const std::string& host, std::uint16_t port, const std::string& more = "") {
     return fmt::format("[[allow]]\nhost = \"{}\"\nport = {}\nprivate = true\n{}", host, port, more);
 }
 
-WirePeer proxy(SealedGateway& gateway) {
-    return gateway.connect("127.0.0.1", container::kExplicitProxyPort);
-}
+WirePeer proxy(SealedGateway& gateway) { return gateway.connect("127.0.0.1", container::kExplicitProxyPort); }
 
 std::string connect_head(const std::string& target, const std::string& fields = "") {
     return fmt::format("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n{1}\r\n", target, fields);
@@ -57,9 +53,7 @@ void echo(WirePeer& peer) {
         peer.send(fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", head.size(), head));
 }
 
-tls::SslCtxPtr tls_for(const std::string& name) {
-    return testing::make_server(SealedGateway::origin_ca().good(name));
-}
+tls::SslCtxPtr tls_for(const std::string& name) { return testing::make_server(SealedGateway::origin_ca().good(name)); }
 
 /// The client's first flight, taken before it is sent.
 std::string hello_of(SSL* ssl) {

@@ -262,10 +262,10 @@ TEST_CASE("ALPN: http/1.1 is chosen from [h2, http/1.1]; h2 alone is taken, and 
     SSL_get0_alpn_selected(both.ssl(), &chosen, &size);
     CHECK(std::string(reinterpret_cast<const char*>(chosen), size) == "http/1.1");
     auto h2 = gateway->connect(kAddress, origin->port());
-    CHECK(h2.start_tls(offer("\x02h2")) == "");   // any version can be turned into any other
+    CHECK(h2.start_tls(offer("\x02h2")) == "");  // any version can be turned into any other
     auto neither = gateway->connect(kAddress, origin->port());
     CHECK(neither.start_tls(offer("\x08http/0.9")) == "tlsv1 alert no application protocol");
-    CHECK(origin->connections() == 1);   // to ask for its versions
+    CHECK(origin->connections() == 1);  // to ask for its versions
 }
 
 TEST_CASE("a client that does not trust the gateway's CA is recorded as that") {

@@ -27,9 +27,7 @@ std::string ok(const std::string& body) {
     return fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", body.size(), body);
 }
 
-tls::SslCtxPtr good_server() {
-    return testing::make_server(SealedGateway::origin_ca().good("api.test"));
-}
+tls::SslCtxPtr good_server() { return testing::make_server(SealedGateway::origin_ca().good("api.test")); }
 
 }  // namespace
 

@@ -27,7 +27,7 @@ std::string policy_for(std::uint16_t port, const std::string& secret) {
 /// Serves api.test; answers with the number of bytes of the head that it got, and keeps the head.
 struct Origin {
     std::string head;
-    std::atomic<bool> keeps_connections = false;   // they are served one after another
+    std::atomic<bool> keeps_connections = false;  // they are served one after another
     std::counting_semaphore<> served{0};
     WireOrigin wire{[this](WirePeer& peer) {
                         do {
@@ -49,9 +49,7 @@ struct Origin {
     }
 };
 
-bool holds(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
+bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

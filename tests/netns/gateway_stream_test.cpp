@@ -46,7 +46,7 @@ TEST_CASE("opaque: a client whose first bytes could begin a request, and who the
         peer.send("who?");
     });
     session::TimeLimits limits;
-    limits.hello = std::chrono::minutes(1);   // not what ends the wait
+    limits.hello = std::chrono::minutes(1);  // not what ends the wait
     const auto gateway = SealedGateway::start(policy_for(origin.port()), kNames, limits);
     if (!gateway) return;
     auto client = gateway->connect(gateway->lookup("db.test"), origin.port());
@@ -112,7 +112,7 @@ TEST_CASE("opaque: a reset where nothing allows it, by literal address too; noth
 
 TEST_CASE("opaque: a client that waits for a greeting on a port that nothing allows is reset at once, and recorded") {
     session::TimeLimits limits;
-    limits.hello = std::chrono::minutes(1);   // not what ends it
+    limits.hello = std::chrono::minutes(1);  // not what ends it
     const auto gateway = SealedGateway::start(policy_for(5432), kNames, limits);
     if (!gateway) return;
     auto client = gateway->connect("203.0.113.5", 25);
@@ -126,7 +126,7 @@ TEST_CASE("opaque: a client that waits for a greeting on a port that nothing all
 TEST_CASE("opaque: a protocol that begins with TLS and then the server's greeting is refused with the remedy") {
     session::TimeLimits limits;
     limits.hello = std::chrono::seconds(1);
-    limits.keep_alive = std::chrono::minutes(1);   // not what ends it
+    limits.keep_alive = std::chrono::minutes(1);  // not what ends it
     const auto gateway = SealedGateway::start(policy_for(993), kNames, limits);
     if (!gateway) return;
     auto client = gateway->connect_tls(gateway->lookup("db.test"), 993, "db.test");

@@ -75,7 +75,7 @@ TEST_CASE("version: that an origin was asked is on record, where no request foll
             CHECK(client.read_to_end().ends_with("hello"));
         } else {
             client.shutdown_write();
-            CHECK(client.read_to_end() == "");   // the gateway has seen the handshake's end, and all else
+            CHECK(client.read_to_end() == "");  // the gateway has seen the handshake's end, and all else
         }
         const auto log = gateway->finish();
         REQUIRE(log.size() == 1);

@@ -99,7 +99,7 @@ TEST_CASE("run: signal mask and dispositions are those that sallyport was starte
     for (const bool nobody : each_user()) {
         auto options = as(nobody);
         options.before_start = [] {
-            ::signal(SIGPIPE, SIG_DFL);   // other tests ignore it
+            ::signal(SIGPIPE, SIG_DFL);  // other tests ignore it
             ::signal(SIGINT, SIG_IGN);
             ::signal(SIGCHLD, SIG_IGN);
             sigset_t usr1;

@@ -34,9 +34,7 @@ using namespace sallyport::test;
 
 namespace {
 
-std::string process(pid_t pid) {
-    return "/proc/" + std::to_string(pid);
-}
+std::string process(pid_t pid) { return "/proc/" + std::to_string(pid); }
 
 container::ProcessStatus status_of(pid_t pid) {
     return container::parse_process_status(container::read_file(process(pid) + "/status").value_or(""));

@@ -40,9 +40,7 @@ void report(const char* what, long result) {
     std::printf("%s: %s\n", what, result >= 0 ? "ok" : ::strerrorname_np(errno));
 }
 
-void report_socket(const char* what, long family) {
-    report(what, ::syscall(SYS_socket, family, SOCK_STREAM, 0));
-}
+void report_socket(const char* what, long family) { report(what, ::syscall(SYS_socket, family, SOCK_STREAM, 0)); }
 
 #ifdef __x86_64__
 /// The 32-bit system call table, reachable from any 64-bit program.

@@ -163,8 +163,7 @@ TEST_CASE("[[origin]]: what goes on ends when its options change, and only then;
                 ++answered;
                 if (request.starts_with("GET /events"))
                     peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n");
-                else
-                    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                else peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
             }
         },
         testing::make_server(SealedGateway::origin_ca().good("inner.test")));
@@ -188,7 +187,7 @@ TEST_CASE("[[origin]]: what goes on ends when its options change, and only then;
     CHECK(events.is_reset());
     CHECK(get(*gateway, "inner.test", port).ends_with("ok"));
     CHECK(inner.connections() == 2);
-    CHECK(gateway->replace_policy(policy + options) == 0);   // and back, with nothing going on
+    CHECK(gateway->replace_policy(policy + options) == 0);  // and back, with nothing going on
     CHECK(get(*gateway, "inner.test", port).ends_with("ok"));
     CHECK(inner.connections() == 3);
 }

@@ -31,9 +31,7 @@ enum Type : std::uint16_t {
     any = 255
 };
 
-std::string u16(unsigned value) {
-    return {static_cast<char>(value >> 8), static_cast<char>(value)};
-}
+std::string u16(unsigned value) { return {static_cast<char>(value >> 8), static_cast<char>(value)}; }
 
 std::string question(const std::string& name, unsigned type, unsigned dns_class = 1) {
     const auto wire_name = wire::encode_dns_name(name);

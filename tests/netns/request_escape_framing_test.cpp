@@ -14,13 +14,9 @@ namespace {
 
 const std::string kSmuggled = request("GET /shut");
 
-std::string post(const std::string& fields, const std::string& body) {
-    return request("POST /open/x", fields, body);
-}
+std::string post(const std::string& fields, const std::string& body) { return request("POST /open/x", fields, body); }
 
-std::string chunked(const std::string& body) {
-    return post("Transfer-Encoding: chunked\r\n", body);
-}
+std::string chunked(const std::string& body) { return post("Transfer-Encoding: chunked\r\n", body); }
 
 /// What has left by the time that a chunk is found to be broken.
 const std::string kChunkedHead = chunked("");

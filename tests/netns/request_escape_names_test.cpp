@@ -17,25 +17,15 @@ std::string number(std::size_t value, int width) {
     return out;
 }
 
-std::string sized(const std::string& text, int width) {
-    return number(text.size(), width) + text;
-}
+std::string sized(const std::string& text, int width) { return number(text.size(), width) + text; }
 
-std::string extension(unsigned type, const std::string& body) {
-    return number(type, 2) + sized(body, 2);
-}
+std::string extension(unsigned type, const std::string& body) { return number(type, 2) + sized(body, 2); }
 
-std::string host_name(const std::string& name, char type = 0) {
-    return type + sized(name, 2);
-}
+std::string host_name(const std::string& name, char type = 0) { return type + sized(name, 2); }
 
-std::string server_names(const std::string& list) {
-    return extension(0, sized(list, 2));
-}
+std::string server_names(const std::string& list) { return extension(0, sized(list, 2)); }
 
-std::string server_name(const std::string& name) {
-    return server_names(host_name(name));
-}
+std::string server_name(const std::string& name) { return server_names(host_name(name)); }
 
 /// A ClientHello of TLS 1.2, whole but for what nobody gets to read.
 std::string hello(const std::string& extensions) {

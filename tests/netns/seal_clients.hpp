@@ -33,9 +33,7 @@ struct SocketAddress {
     socklen_t size;
 };
 
-inline int family_of(const std::string& address) {
-    return address.find(':') == address.npos ? AF_INET : AF_INET6;
-}
+inline int family_of(const std::string& address) { return address.find(':') == address.npos ? AF_INET : AF_INET6; }
 
 inline bool readable(int fd, int patience_ms = kPatienceMs) {
     pollfd ready{fd, POLLIN, 0};

@@ -23,9 +23,7 @@ Pair make_pair(int type = SOCK_STREAM) {
     return {UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-UniqueFd any_socket() {
-    return UniqueFd(::socket(AF_UNIX, SOCK_DGRAM, 0));
-}
+UniqueFd any_socket() { return UniqueFd(::socket(AF_UNIX, SOCK_DGRAM, 0)); }
 
 GatewaySockets some_sockets(bool ipv6) {
     GatewaySockets sockets;
@@ -50,9 +48,7 @@ std::vector<ino_t> inodes_of(const GatewaySockets& s) {
     return out;
 }
 
-int lowest_free_descriptor() {
-    return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)).get();
-}
+int lowest_free_descriptor() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)).get(); }
 
 }  // namespace
 
@@ -96,12 +92,8 @@ TEST_CASE("hand-over: nothing comes in time") {
 
 TEST_CASE("hand-over: a message that is not ours is refused, and leaks no descriptor") {
     const auto pair = make_pair();
-    SUBCASE("bytes only") {
-        REQUIRE(::send(pair.there.get(), "SLPT\1\177", 6, 0) == 6);
-    }
-    SUBCASE("too short") {
-        REQUIRE(::send(pair.there.get(), "SL", 2, 0) == 2);
-    }
+    SUBCASE("bytes only") { REQUIRE(::send(pair.there.get(), "SLPT\1\177", 6, 0) == 6); }
+    SUBCASE("too short") { REQUIRE(::send(pair.there.get(), "SL", 2, 0) == 2); }
     SUBCASE("a socket is missing") {
         auto sockets = some_sockets(true);
         sockets.dns_tcp6.reset();

@@ -53,9 +53,7 @@ bool send(const UniqueFd& fd, const std::string& data, const Address& to) {
 }
 
 /// What send(2) says of what the kernel will have thrown away is of no interest.
-void tell(int number, bool taken) {
-    std::printf("%s %d\n", taken ? "sent" : "refused", number);
-}
+void tell(int number, bool taken) { std::printf("%s %d\n", taken ? "sent" : "refused", number); }
 
 std::uint16_t checksum(const std::string& bytes) {
     std::uint32_t sum = 0;

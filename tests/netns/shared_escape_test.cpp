@@ -45,9 +45,7 @@ void receive_only_marked(const UniqueFd& fd, bool marked) {
         throw system_error("filter", errno);
 }
 
-std::vector<std::string> nothing() {
-    return {};
-}
+std::vector<std::string> nothing() { return {}; }
 
 /// The one thing that gets past the rules; where its port would be stands its number. Nothing where the kernel does not
 /// offer it.

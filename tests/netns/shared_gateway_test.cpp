@@ -17,14 +17,12 @@ using namespace sallyport::test;
 namespace {
 
 constexpr const char* kAnywhere = "198.51.100.80";
-const std::vector<std::string> kGateway{"gateway", "--policy", "policy.toml", "--state", "state",     "--guard",
-                                        "--exempt", "user",    "--user",      "nobody",  "--audit", "audit.jsonl",
-                                         "--admin", "admin/socket"};
+const std::vector<std::string> kGateway{"gateway", "--policy",    "policy.toml", "--state",     "state",
+                                        "--guard", "--exempt",    "user",        "--user",      "nobody",
+                                        "--audit", "audit.jsonl", "--admin",     "admin/socket"};
 
 /// Only root has a second user to run the gateway as; for others the rules are tested by SharedGround.
-bool has_users() {
-    return ::geteuid() == 0;
-}
+bool has_users() { return ::geteuid() == 0; }
 
 /// Nothing of a client's connection gets out; `outside` would have refused it, which counts as having seen it.
 void check_closed(const DoorwayGround& ground) {
@@ -47,7 +45,7 @@ TEST_CASE("shared gateway: serves as a user without privileges, and when it is k
     const DoorwayGround ground;
     if (!ground.outside) return;
     CHECK_FALSE(ground.connect_outside(kAnywhere, 80));
-    CHECK(ground.outside->recorded().saw(80));   // unguarded, it went out
+    CHECK(ground.outside->recorded().saw(80));  // unguarded, it went out
 
     const auto gateway = ground.start(kGateway);
     REQUIRE(line_with(*gateway, "serving") != "");
@@ -67,8 +65,9 @@ TEST_CASE("shared gateway: serves as a user without privileges, and when it is k
 
 TEST_CASE("shared gateway: whatever is missing is one line, and the namespace is closed all the same") {
     if (!has_users()) return;
-    const DoorwayGround ground("[[allow]]\nhost = \"good.example\"\n[[secret]]\nname = \"key\"\nhost = \"good.example\"\n"
-                               "header = \"x-key\"\nvalue = { file = \"key\" }\n");
+    const DoorwayGround ground(
+        "[[allow]]\nhost = \"good.example\"\n[[secret]]\nname = \"key\"\nhost = \"good.example\"\n"
+        "header = \"x-key\"\nvalue = { file = \"key\" }\n");
     if (!ground.outside) return;
     const auto folder = ground.directory();
     auto arguments = kGateway;

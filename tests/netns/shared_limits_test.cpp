@@ -37,9 +37,7 @@ namespace {
 
 constexpr const char* kLastWords = "what the gateway sends";
 
-bool says(const std::string& output, const std::string& text) {
-    return output.find(text) != output.npos;
-}
+bool says(const std::string& output, const std::string& text) { return output.find(text) != output.npos; }
 
 /// The doctor's last line but one, in a guarded namespace where something takes connections.
 std::string verdict(const SharedGround& ground, NetRaw net_raw, uid_t uid = 0) {

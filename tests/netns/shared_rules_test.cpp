@@ -107,9 +107,7 @@ void track_connections(const SharedGround& ground) {
     });
 }
 
-std::vector<std::string> nothing() {
-    return {};
-}
+std::vector<std::string> nothing() { return {}; }
 
 }  // namespace
 

@@ -17,9 +17,7 @@ namespace sallyport::test {
 /// Does something to a socket before it is used; false: this kernel or this user may not.
 using Prepare = std::function<bool(int)>;
 
-inline bool prepared(int) {
-    return true;
-}
+inline bool prepared(int) { return true; }
 
 template <class T>
 bool set(int fd, int level, int option, const T& value) {

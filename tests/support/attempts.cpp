@@ -131,7 +131,7 @@ WirePeer AttemptGround::tls(const std::string& name, const std::string& alpn) {
 }
 
 void AttemptGround::attempt(WirePeer client, const Attempt& row) {
-    const auto address = address_of(client);   // a socket that was reset has none
+    const auto address = address_of(client);  // a socket that was reset has none
     client.send(row.sent);
     judge(client, row, address);
 }
@@ -141,9 +141,7 @@ std::string AttemptGround::arrived(std::size_t bytes) {
     return out + secure_.take(bytes > out.size() ? bytes - out.size() : 0);
 }
 
-void AttemptGround::judge(WirePeer& client, const Attempt& row) {
-    judge(client, row, address_of(client));
-}
+void AttemptGround::judge(WirePeer& client, const Attempt& row) { judge(client, row, address_of(client)); }
 
 void AttemptGround::judge(WirePeer& client, const Attempt& row, const std::string& address) {
     INFO(row.what);
@@ -169,20 +167,15 @@ std::vector<nlohmann::json> AttemptGround::settle() {
     std::map<std::string, std::string> lines;
     std::vector<nlohmann::json> others;
     for (auto& event : gateway_->finish()) {
-        if (event.contains("client"))
-            lines[event["client"]] += said(event) + "\n";
-        else
-            others.push_back(std::move(event));
+        if (event.contains("client")) lines[event["client"]] += said(event) + "\n";
+        else others.push_back(std::move(event));
     }
     // Where an earlier connection had the same source port, redirecting gives the later one another.
     std::vector<Judged> renumbered;
     for (const auto& judged : judged_) {
-        if (const auto found = lines.extract(judged.client))
-            check_line(judged, found.mapped());
-        else if (judged.row.audited.empty())
-            check_line(judged, "");
-        else
-            renumbered.push_back(judged);
+        if (const auto found = lines.extract(judged.client)) check_line(judged, found.mapped());
+        else if (judged.row.audited.empty()) check_line(judged, "");
+        else renumbered.push_back(judged);
     }
     for (const auto& judged : renumbered) {
         const auto found = std::find_if(lines.begin(), lines.end(), [&](const auto& line) {

@@ -22,7 +22,7 @@ public:
     std::uint16_t port() const { return origin_.port(); }
     int connections() const { return origin_.connections(); }
     /// What came since the last call, all connections together; waits up to 10 seconds for so many bytes.
-    bool has(std::size_t bytes);   ///< and more than none
+    bool has(std::size_t bytes);  ///< and more than none
     std::string take(std::size_t bytes);
     /// Waits as take() does; what came stays.
     void wait_for(std::size_t bytes);

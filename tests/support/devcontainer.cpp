@@ -74,8 +74,8 @@ Devcontainer::~Devcontainer() {
 }
 
 std::vector<std::string> Devcontainer::cli(std::vector<std::string> arguments) const {
-    std::vector<std::string> command = {program_, arguments.front(), "--workspace-folder", kSource,
-                                        "--config", std::string(kSource) + "/devcontainer.json"};
+    std::vector<std::string> command = {program_, arguments.front(), "--workspace-folder",
+                                        kSource,  "--config",        std::string(kSource) + "/devcontainer.json"};
     command.insert(command.end(), arguments.begin() + 1, arguments.end());
     return command;
 }
@@ -144,8 +144,8 @@ std::string Devcontainer::routes() const {
     auto registry = first_line(as_node("npm config get registry").out);
     registry = registry.substr(registry.find("//") + 2);
     std::string text;
-    for (const auto& host : {std::string("api.anthropic.com"), std::string("api.github.com"),
-                             registry.substr(0, registry.find('/'))})
+    for (const auto& host :
+         {std::string("api.anthropic.com"), std::string("api.github.com"), registry.substr(0, registry.find('/'))})
         text += origin_->route(host);
     return text;
 }

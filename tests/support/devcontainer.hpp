@@ -38,7 +38,8 @@ public:
     Ran exec(const std::string& script) const;
     const ShellOptions& options() const { return options_; }
 
-    /// What its gateway reaches instead of Anthropic, GitHub and the npm registry, once trust_origin() and the policy say so.
+    /// What its gateway reaches instead of Anthropic, GitHub and the npm registry, once trust_origin() and the policy
+    /// say so.
     const StandIn& origin() const { return *origin_; }
     std::string routes() const;
     void trust_origin() const;

@@ -68,9 +68,7 @@ std::unique_ptr<Running> DoorwayGround::start_in(int network, const Arguments& a
     return outside->start({command, environment, directory_, false, [network] { enter(network); }});
 }
 
-std::unique_ptr<Running> DoorwayGround::start(const Arguments& arguments) const {
-    return start_in(-1, arguments);
-}
+std::unique_ptr<Running> DoorwayGround::start(const Arguments& arguments) const { return start_in(-1, arguments); }
 
 std::unique_ptr<Running> DoorwayGround::doorway(int network) const {
     auto running = start_in(network, {"doorway", "--socket", socket()});

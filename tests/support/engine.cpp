@@ -16,8 +16,8 @@
 #include <stdexcept>
 
 #include "gateway/base/startup_error.hpp"
-#include "tests/support/outside_recorder.hpp"
 #include "tests/support/netns_fixture.hpp"
+#include "tests/support/outside_recorder.hpp"
 #include "tests/support/test_ca.hpp"
 
 namespace sallyport::test {
@@ -107,7 +107,8 @@ Ran docker(Strings arguments) {
     return run_program(std::move(arguments), engine_options(std::chrono::minutes(5)));
 }
 
-BridgeRecorder::BridgeRecorder() : socket_(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL))) {
+BridgeRecorder::BridgeRecorder()
+    : socket_(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL))) {
     const int size = 32 << 20;
     if (!socket_ || ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
         throw system_error("the recorder", errno);
@@ -145,15 +146,13 @@ Compose::Compose(const ComposeSpec& spec) : options_(engine_options(std::chrono:
                                       {"CERTIFICATES", directory / "certificates"}})
         options_.environment.push_back(name + "=" + value.string());
     command_ = has_program("docker-compose") ? Strings{"docker-compose"} : Strings{"docker", "compose"};
-    const Strings project = {"--project-name", "e2e", "--project-directory", SALLYPORT_SOURCE_DIR,
-                             "-f", spec.file, "-f", "tests/containers/peers.yaml"};
+    const Strings project = {"--project-name", "e2e", "--project-directory",        SALLYPORT_SOURCE_DIR, "-f",
+                             spec.file,        "-f",  "tests/containers/peers.yaml"};
     command_.insert(command_.end(), project.begin(), project.end());
     started = compose({"up", "-d"});
 }
 
-Compose::~Compose() {
-    compose({"down", "--volumes", "--timeout", "1"});
-}
+Compose::~Compose() { compose({"down", "--volumes", "--timeout", "1"}); }
 
 Ran Compose::compose(Strings arguments) const {
     arguments.insert(arguments.begin(), command_.begin(), command_.end());
@@ -170,8 +169,9 @@ Ran Compose::in_app_in_the_end(const std::string& script) const {
 }
 
 Ran Compose::attack(const std::string& test_case) const {
-    return in_app("cd /attack && ./ld-linux-x86-64.so.2 --library-path . ./netns_tests --no-skip --no-intro -tc='attack: " +
-                  test_case + "'");
+    return in_app(
+        "cd /attack && ./ld-linux-x86-64.so.2 --library-path . ./netns_tests --no-skip --no-intro -tc='attack: " +
+        test_case + "'");
 }
 
 std::string Compose::logs(const std::string& service) const {

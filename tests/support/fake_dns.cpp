@@ -11,9 +11,7 @@ namespace {
 constexpr std::uint16_t kA = 1, kCname = 5, kAaaa = 28;
 constexpr std::size_t kHeader = 12;
 
-std::string u16(std::uint16_t value) {
-    return {static_cast<char>(value >> 8), static_cast<char>(value & 0xff)};
-}
+std::string u16(std::uint16_t value) { return {static_cast<char>(value >> 8), static_cast<char>(value & 0xff)}; }
 
 std::string u32(std::uint32_t value) {
     return u16(static_cast<std::uint16_t>(value >> 16)) + u16(static_cast<std::uint16_t>(value & 0xffff));
@@ -41,20 +39,17 @@ FakeDns::FakeDns(boost::asio::io_context& io, UniqueFd socket)
     receive();
 }
 
-std::string FakeDns::where() const {
-    return "127.0.0.1:" + std::to_string(socket_.local_endpoint().port());
-}
+std::string FakeDns::where() const { return "127.0.0.1:" + std::to_string(socket_.local_endpoint().port()); }
 
 void FakeDns::address(const std::string& name, const std::string& text, std::uint32_t ttl) {
-    const bool v6 = text.find(':') != std::string::npos;   // to the letter: a v4-mapped one is an AAAA record
+    const bool v6 = text.find(':') != std::string::npos;  // to the letter: a v4-mapped one is an AAAA record
     std::string data(v6 ? 16 : 4, '\0');
-    if (::inet_pton(v6 ? AF_INET6 : AF_INET, text.c_str(), data.data()) != 1) throw std::runtime_error("no address: " + text);
+    if (::inet_pton(v6 ? AF_INET6 : AF_INET, text.c_str(), data.data()) != 1)
+        throw std::runtime_error("no address: " + text);
     zone_[name].push_back({v6 ? kAaaa : kA, ttl, std::move(data)});
 }
 
-void FakeDns::alias(const std::string& name, const std::string& target) {
-    aliases_[name] = target;
-}
+void FakeDns::alias(const std::string& name, const std::string& target) { aliases_[name] = target; }
 
 int FakeDns::questions(const std::string& name) const {
     const auto found = asked_.find(name);

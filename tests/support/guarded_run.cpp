@@ -121,9 +121,7 @@ int GuardedRun::finish() {
     return value;
 }
 
-bool Outcome::exited_with(int code) const {
-    return status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == code;
-}
+bool Outcome::exited_with(int code) const { return status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == code; }
 
 Outcome run_guarded(std::vector<std::string> command, const GuardedOptions& options) {
     GuardedRun run(std::move(command), options);
@@ -148,8 +146,7 @@ std::vector<bool> each_user() {
         GuardedOptions options;
         options.as_nobody = as_nobody;
         const auto outcome = run_guarded({"true"}, options);
-        if (outcome.exited_with(0))
-            users.push_back(as_nobody);
+        if (outcome.exited_with(0)) users.push_back(as_nobody);
         else
             skip(std::string(as_nobody ? "an ordinary user" : "this user") +
                  " gets no sandbox here: " + outcome.output);

@@ -132,10 +132,8 @@ void Http2Peer::note(const Frame& frame) {
             goaway_code_ = number(std::string_view(frame.payload).substr(4, 4));
             break;
         case NGHTTP2_PING:
-            if (frame.flags & NGHTTP2_FLAG_ACK)
-                ++pings_answered_;
-            else
-                send({NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, frame.payload});
+            if (frame.flags & NGHTTP2_FLAG_ACK) ++pings_answered_;
+            else send({NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, frame.payload});
             break;
         default:
             break;
@@ -199,9 +197,7 @@ bool Http2Peer::answers_ping() {
     return wait_for([&] { return pings_answered_ > before; });
 }
 
-std::uint32_t Http2Peer::new_stream() {
-    return std::exchange(next_stream_, next_stream_ + 2);
-}
+std::uint32_t Http2Peer::new_stream() { return std::exchange(next_stream_, next_stream_ + 2); }
 
 std::optional<std::uint32_t> Http2Peer::take_request() {
     if (requests_.empty() || stream(requests_.front()).blocks.empty()) return std::nullopt;

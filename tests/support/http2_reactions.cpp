@@ -46,9 +46,7 @@ std::size_t Http2Server::arrived(const std::string& path) {
         std::count_if(arrived_.begin(), arrived_.end(), [&](const std::string& one) { return one.starts_with(path); }));
 }
 
-Http2Peer Http2Server::connect() {
-    return {gateway_.tls_client(kName, origin_.port(), "h2"), Http2Peer::Role::client};
-}
+Http2Peer Http2Server::connect() { return {gateway_.tls_client(kName, origin_.port(), "h2"), Http2Peer::Role::client}; }
 
 Http2Peer Http2Server::start(const Http2Peer::Settings& settings) {
     auto peer = connect();

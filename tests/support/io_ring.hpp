@@ -18,8 +18,8 @@ public:
     IoRing(const IoRing&) = delete;
     explicit operator bool() const { return entries_ != nullptr; }
 
-    /// What became of it: as of a system call, with a negated errno. Nothing after a fifth of a second: it is under way.
-    /// Not more than eight in the life of a ring.
+    /// What became of it: as of a system call, with a negated errno. Nothing after a fifth of a second: it is under
+    /// way. Not more than eight in the life of a ring.
     std::optional<int> run(const io_uring_sqe& operation);
 
 private:

@@ -120,9 +120,7 @@ Step JobMachine::use(const std::vector<std::string>& inputs) const {
     return as_runner(command);
 }
 
-Step JobMachine::run(const std::string& script) const {
-    return as_runner({"bash", "-eo", "pipefail", "-c", script});
-}
+Step JobMachine::run(const std::string& script) const { return as_runner({"bash", "-eo", "pipefail", "-c", script}); }
 
 void JobMachine::write_policy(const std::string& text) const {
     std::ofstream(directory_.path() / "workspace" / "sallyport.toml") << text;

@@ -20,9 +20,7 @@ bool frame(const std::string& interface, std::uint16_t ethertype, const std::str
     return send_from(SOCK_RAW, 0, to, frame_on(interface, ethertype, payload), past);
 }
 
-std::string packet(std::uint8_t number) {
-    return ip_packet(number, IPPROTO_UDP, 0);
-}
+std::string packet(std::uint8_t number) { return ip_packet(number, IPPROTO_UDP, 0); }
 
 using OneFrame = bool (*)(int fd, const sockaddr_ll& to, const std::string& frame);
 

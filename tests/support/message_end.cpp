@@ -15,9 +15,7 @@ std::string lower(std::string text) {
     return text;
 }
 
-bool is_interim(unsigned status) {
-    return status >= 100 && status < 200;
-}
+bool is_interim(unsigned status) { return status >= 100 && status < 200; }
 
 /// Client or origin of HTTP/1.1. A connection has one such end after the other.
 class Http1End : public MessageEnd {
@@ -119,8 +117,7 @@ private:
                               (!authority_.empty() && asked_with_head_);
         if (head.has("content-length") && !bodiless)
             length_ = std::strtoull(head.field("content-length").c_str(), nullptr, 10);
-        else if (!reads_chunks_ && !bodiless && !authority_.empty())
-            until_close_ = true;
+        else if (!reads_chunks_ && !bodiless && !authority_.empty()) until_close_ = true;
         ended_ = !is_interim(head.status) && !reads_chunks_ && !until_close_ && length_ == 0;
     }
 
@@ -188,10 +185,8 @@ public:
     void send_body(std::string_view piece) override { peer_->send_data(id_, piece, false); }
 
     void send_end(const Fields& trailers) override {
-        if (trailers.empty())
-            peer_->send_data(id_, {}, true);
-        else
-            peer_->send_fields(id_, trailers, true);
+        if (trailers.empty()) peer_->send_data(id_, {}, true);
+        else peer_->send_fields(id_, trailers, true);
     }
 
     void cut(std::uint32_t code) override { peer_->reset(id_, code); }
@@ -207,14 +202,10 @@ public:
             throw std::runtime_error(stream.reset ? fmt::format("reset with code {}", *stream.reset) : "closed");
         MessageHead head;
         for (auto& [name, value] : stream.blocks.front()) {
-            if (name == ":status")
-                head.status = static_cast<unsigned>(std::stoul(value));
-            else if (name == ":method")
-                head.method = value;
-            else if (name == ":path")
-                head.path = value;
-            else if (name != ":scheme")
-                head.fields.emplace_back(name == ":authority" ? "host" : name, value);
+            if (name == ":status") head.status = static_cast<unsigned>(std::stoul(value));
+            else if (name == ":method") head.method = value;
+            else if (name == ":path") head.path = value;
+            else if (name != ":scheme") head.fields.emplace_back(name == ":authority" ? "host" : name, value);
         }
         stream.blocks.pop_front();
         return head;
@@ -277,9 +268,7 @@ MessageHead request(std::string method, std::string path, Fields fields) {
     return {std::move(method), std::move(path), 0, std::move(fields)};
 }
 
-MessageHead response(unsigned status, Fields fields) {
-    return {{}, {}, status, std::move(fields)};
-}
+MessageHead response(unsigned status, Fields fields) { return {{}, {}, status, std::move(fields)}; }
 
 MessageEndPtr http1_end(std::shared_ptr<WirePeer> wire, std::string authority) {
     return std::make_shared<Http1End>(std::move(wire), std::move(authority));

@@ -212,9 +212,7 @@ bool is_noise(const std::string& frame) {
 
 }  // namespace
 
-std::string marker(std::uint8_t number) {
-    return {'\xc6', '\x33', '\x64', static_cast<char>(number)};
-}
+std::string marker(std::uint8_t number) { return {'\xc6', '\x33', '\x64', static_cast<char>(number)}; }
 
 bool Recording::saw(std::uint8_t number) const {
     for (const auto& frame : frames)

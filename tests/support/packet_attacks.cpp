@@ -31,13 +31,9 @@ sockaddr_in6 target6(std::uint8_t number, std::uint16_t port) {
     return to;
 }
 
-bool send_udp(const sockaddr_in& to, const std::string& data) {
-    return send_from(SOCK_DGRAM, 0, to, data);
-}
+bool send_udp(const sockaddr_in& to, const std::string& data) { return send_from(SOCK_DGRAM, 0, to, data); }
 
-bool start_tcp(const sockaddr_in& to) {
-    return connect_from(0, to);
-}
+bool start_tcp(const sockaddr_in& to) { return connect_from(0, to); }
 
 std::string dns_question(const std::string& name, std::uint16_t type, bool tcp) {
     std::string query("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00", 12);

@@ -142,9 +142,7 @@ Pod::Pod(const std::string& policy, const std::string& restart_policy) : options
     started = podman({"kube", "play", "--network", kNetwork, file});
 }
 
-Pod::~Pod() {
-    remove_everything();
-}
+Pod::~Pod() { remove_everything(); }
 
 void Pod::remove_everything() const {
     podman({"pod", "rm", "-f", "-a", "-t", "0"});
@@ -165,17 +163,13 @@ Ran Pod::podman(Strings arguments) const {
     return run_program(std::move(arguments), options_);
 }
 
-Ran Pod::in_app(const std::string& script) const {
-    return podman({"exec", "agent-app", "/bin/sh", "-c", script});
-}
+Ran Pod::in_app(const std::string& script) const { return podman({"exec", "agent-app", "/bin/sh", "-c", script}); }
 
 Ran Pod::in_app_in_the_end(const std::string& script) const {
     return in_app("for i in $(seq 60); do if (" + script + "); then exit 0; fi; sleep 0.5; done; exit 1");
 }
 
-Ran Pod::attack(const std::string& test_case) const {
-    return in_app(attack_script(test_case));
-}
+Ran Pod::attack(const std::string& test_case) const { return in_app(attack_script(test_case)); }
 
 std::string Pod::logs(const std::string& container) const {
     const auto logs = podman({"logs", container});

@@ -33,8 +33,7 @@ std::vector<Mapping> mappings_of(pid_t process) {
         mapping.line = line;
         if (std::istringstream(line) >> std::hex >> mapping.begin >> dash >> mapping.end && dash == '-')
             all.push_back(mapping);
-        else if (line.starts_with("VmFlags:") && !all.empty())
-            all.back().flags = line.substr(8);
+        else if (line.starts_with("VmFlags:") && !all.empty()) all.back().flags = line.substr(8);
     }
     return all;
 }

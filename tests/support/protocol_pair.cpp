@@ -12,9 +12,7 @@ namespace {
 
 constexpr int kPatienceMs = 10'000;
 
-const char* alpn(Version version) {
-    return version == Version::http2 ? "h2" : "http/1.1";
-}
+const char* alpn(Version version) { return version == Version::http2 ? "h2" : "http/1.1"; }
 
 }  // namespace
 
@@ -81,9 +79,7 @@ ProtocolPair::ProtocolPair(Versions versions, const std::string& policy, session
       gateway_(fmt::format("[[allow]]\nhost = \"{}\"\nport = {}\nprivate = true\n{}", kName, origin_.port(), policy),
                limits) {}
 
-std::string ProtocolPair::authority() const {
-    return fmt::format("{}:{}", kName, origin_.port());
-}
+std::string ProtocolPair::authority() const { return fmt::format("{}:{}", kName, origin_.port()); }
 
 WirePeer& ProtocolPair::http1_client() {
     if (!http1_) http1_ = std::make_shared<WirePeer>(gateway_.tls_client(kName, origin_.port(), alpn(Version::http1)));

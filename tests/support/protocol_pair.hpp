@@ -107,18 +107,10 @@ inline constexpr Versions kHttp2ToHttp2{Version::http2, Version::http2};
 // A row of the table: run for each pair, as a test case of its own, "... [h2-h1]" for a client of HTTP/2 and an origin
 // of HTTP/1.1.
 #define SITUATION(name) SITUATION_AS(name, DOCTEST_ANONYMOUS(situation_))
-#define SITUATION_AS(name, function)                          \
-    static void function(sallyport::test::Versions versions); \
-    TEST_CASE(name " [h1-h1]") {                              \
-        function(sallyport::test::kHttp1ToHttp1);             \
-    }                                                         \
-    TEST_CASE(name " [h1-h2]") {                              \
-        function(sallyport::test::kHttp1ToHttp2);             \
-    }                                                         \
-    TEST_CASE(name " [h2-h1]") {                              \
-        function(sallyport::test::kHttp2ToHttp1);             \
-    }                                                         \
-    TEST_CASE(name " [h2-h2]") {                              \
-        function(sallyport::test::kHttp2ToHttp2);             \
-    }                                                         \
+#define SITUATION_AS(name, function)                                         \
+    static void function(sallyport::test::Versions versions);                \
+    TEST_CASE(name " [h1-h1]") { function(sallyport::test::kHttp1ToHttp1); } \
+    TEST_CASE(name " [h1-h2]") { function(sallyport::test::kHttp1ToHttp2); } \
+    TEST_CASE(name " [h2-h1]") { function(sallyport::test::kHttp2ToHttp1); } \
+    TEST_CASE(name " [h2-h2]") { function(sallyport::test::kHttp2ToHttp2); } \
     static void function([[maybe_unused]] sallyport::test::Versions versions)

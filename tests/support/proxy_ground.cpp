@@ -109,19 +109,11 @@ const testing::TestCa& ProxyGround::origin_ca() {
     return kCa;
 }
 
-std::uint16_t ProxyGround::port() const {
-    return parts_->port;
-}
-std::uint16_t ProxyGround::dns_port() const {
-    return parts_->dns_port;
-}
-const std::string& ProxyGround::ca_pem() const {
-    return parts_->authority.certificate_pem();
-}
+std::uint16_t ProxyGround::port() const { return parts_->port; }
+std::uint16_t ProxyGround::dns_port() const { return parts_->dns_port; }
+const std::string& ProxyGround::ca_pem() const { return parts_->authority.certificate_pem(); }
 
-WirePeer ProxyGround::connect() const {
-    return WirePeer(connect_to_loopback(parts_->port));
-}
+WirePeer ProxyGround::connect() const { return WirePeer(connect_to_loopback(parts_->port)); }
 
 WirePeer ProxyGround::tunnel(const std::string& name, std::uint16_t port) const {
     auto peer = connect();

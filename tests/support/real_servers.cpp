@@ -21,9 +21,7 @@ namespace {
 
 constexpr const char* kPath = "PATH=/usr/bin:/bin:/usr/sbin:/sbin";  // whose Python has Debian's modules
 
-bool we_are_root() {
-    return ::geteuid() == 0;
-}
+bool we_are_root() { return ::geteuid() == 0; }
 
 /// 127.77.x.y, by the process.
 std::string own_address() {
@@ -96,9 +94,7 @@ std::vector<std::string> RealServer::as_nobody(std::vector<std::string> command)
     return all;
 }
 
-void RealServer::start(std::vector<std::string> command) {
-    start_as_ourselves(as_nobody(std::move(command)));
-}
+void RealServer::start(std::vector<std::string> command) { start_as_ourselves(as_nobody(std::move(command))); }
 
 void RealServer::start_as_ourselves(std::vector<std::string> command) {
     ShellOptions options;
@@ -154,9 +150,7 @@ exec /usr/sbin/sshd -D -e -f /dev/null -h "$DIRECTORY/host_key" -o "ListenAddres
     start_as_ourselves(std::move(command));
 }
 
-std::string SshServer::key() const {
-    return read(directory() / "key");
-}
+std::string SshServer::key() const { return read(directory() / "key"); }
 
 std::string SshServer::known_as(const std::string& host) const {
     return "[" + host + "]:" + port() + " " + read(directory() / "host_key.pub");

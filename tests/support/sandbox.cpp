@@ -61,9 +61,7 @@ std::vector<std::string> Sandbox::command_line(std::vector<std::string> command)
     return line;
 }
 
-Ran Sandbox::run(const std::string& script) const {
-    return run(std::vector<std::string>{"sh", "-c", script});
-}
+Ran Sandbox::run(const std::string& script) const { return run(std::vector<std::string>{"sh", "-c", script}); }
 
 Ran Sandbox::run(std::vector<std::string> command) const {
     return run_program(command_line(std::move(command)), options);
@@ -85,8 +83,7 @@ const std::vector<User>& sandbox_users() {
         for (const auto user :
              ::geteuid() == 0 ? std::vector{User::ourselves, User::nobody} : std::vector{User::ourselves}) {
             const auto tried = Sandbox(user, "").run("true");
-            if (tried.exited_with(0))
-                able.push_back(user);
+            if (tried.exited_with(0)) able.push_back(user);
             else
                 skip("no sandbox for " + std::string(user == User::nobody ? "nobody" : "this user") + ": " + tried.err);
         }

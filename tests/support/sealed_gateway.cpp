@@ -147,8 +147,8 @@ std::unique_ptr<SealedGateway> SealedGateway::start(const std::string& policy_to
                                                     std::optional<net::OuterProxy> outer_proxy) {
     auto sealed = Sealed::create();
     if (!sealed) return nullptr;
-    return std::unique_ptr<SealedGateway>(
-        new SealedGateway(std::make_unique<Parts>(std::move(*sealed), policy_toml, names, limits, std::move(outer_proxy))));
+    return std::unique_ptr<SealedGateway>(new SealedGateway(
+        std::make_unique<Parts>(std::move(*sealed), policy_toml, names, limits, std::move(outer_proxy))));
 }
 
 const testing::TestCa& SealedGateway::origin_ca() {
@@ -196,12 +196,8 @@ WirePeer SealedGateway::connect_tls(const std::string& address, std::uint16_t po
     return client;
 }
 
-const Namespaces& SealedGateway::inside() const {
-    return parts_->inside;
-}
-std::uint16_t SealedGateway::port() const {
-    return parts_->port;
-}
+const Namespaces& SealedGateway::inside() const { return parts_->inside; }
+std::uint16_t SealedGateway::port() const { return parts_->port; }
 
 std::size_t SealedGateway::replace_policy(const std::string& toml) {
     auto rules = rules_of(toml);
@@ -218,8 +214,6 @@ std::vector<nlohmann::json> SealedGateway::finish() {
     return events;
 }
 
-const std::map<std::string, int>& SealedGateway::names_asked() const {
-    return parts_->dns.asked();
-}
+const std::map<std::string, int>& SealedGateway::names_asked() const { return parts_->dns.asked(); }
 
 }  // namespace sallyport::test

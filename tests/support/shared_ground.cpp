@@ -83,20 +83,16 @@ void SharedGround::make_cgroups(Cgroups how) const {
 }
 
 void SharedGround::become_gateway() const {
-    if (how_ == ToldApartBy::cgroup)
-        join(gateways_cgroup_);
-    else
-        ::setfsuid(kGatewayUser);  // what a socket made now belongs to
+    if (how_ == ToldApartBy::cgroup) join(gateways_cgroup_);
+    else ::setfsuid(kGatewayUser);  // what a socket made now belongs to
 }
 
 std::string SharedGround::guard(std::vector<std::uint16_t> published) const {
     try {
         inside([&] {
             container::SharedSpec spec{container::ExemptCgroup{}, std::move(published)};
-            if (how_ == ToldApartBy::cgroup)
-                become_gateway();
-            else
-                spec.exempt = container::ExemptUser{kGatewayUser};
+            if (how_ == ToldApartBy::cgroup) become_gateway();
+            else spec.exempt = container::ExemptUser{kGatewayUser};
             container::guard_shared_namespace(spec);
         });
     } catch (const std::runtime_error& error) {

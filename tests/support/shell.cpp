@@ -44,9 +44,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 
 }  // namespace
 
-bool Ran::exited_with(int code) const {
-    return WIFEXITED(status) && WEXITSTATUS(status) == code;
-}
+bool Ran::exited_with(int code) const { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
 
 std::string Ran::shown() const {
     return (timed_out ? "timed out" : "wait status " + std::to_string(status)) + "\n--- stdout\n" + out +

@@ -116,9 +116,7 @@ bool join6(const std::string& interface, const sockaddr_in6& source) {
     return join(IPPROTO_IPV6, MCAST_JOIN_SOURCE_GROUP, request);
 }
 
-bool is_loopback(const std::string& interface) {
-    return interface == "lo";
-}
+bool is_loopback(const std::string& interface) { return interface == "lo"; }
 
 bool corked(std::uint8_t number) {
     const auto to = target4(number, 9);

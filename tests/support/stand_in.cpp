@@ -54,9 +54,7 @@ std::string StandIn::route(const std::string& host) const {
     return "[[route]]\nhost = \"" + host + "\"\nto = \"https://" + address_ + ":" + port_ + "\"\n";
 }
 
-std::vector<nlohmann::json> StandIn::requests() const {
-    return read_json_lines(directory_.path() / "requests.jsonl");
-}
+std::vector<nlohmann::json> StandIn::requests() const { return read_json_lines(directory_.path() / "requests.jsonl"); }
 
 std::vector<nlohmann::json> read_json_lines(const std::filesystem::path& file) {
     std::vector<nlohmann::json> lines;

@@ -36,9 +36,9 @@ UniqueFd listen_on_loopback(std::uint16_t& port) {
 }  // namespace
 
 WirePeer::WirePeer(UniqueFd fd) : fd_(std::move(fd)) {
-    const timeval patience{kPatienceMs / 1000, 0};   // for what TLS reads behind our back
+    const timeval patience{kPatienceMs / 1000, 0};  // for what TLS reads behind our back
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    const int on = 1;   // as programs have it that send in pieces
+    const int on = 1;  // as programs have it that send in pieces
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
@@ -144,9 +144,7 @@ std::string WirePeer::read_to_end() {
     return std::exchange(buffer_, {});
 }
 
-bool WirePeer::silent_for(int milliseconds) {
-    return buffer_.empty() && fill_within(milliseconds) == Came::nothing;
-}
+bool WirePeer::silent_for(int milliseconds) { return buffer_.empty() && fill_within(milliseconds) == Came::nothing; }
 
 bool WirePeer::writable_within(int milliseconds) {
     pollfd fd{fd_.get(), POLLOUT, 0};
@@ -189,15 +187,13 @@ WireOrigin::WireOrigin(std::function<void(WirePeer&)> serve, tls::SslCtxPtr tls,
       thread_([this] { accept_all(); }) {}
 
 void WireOrigin::accept_all() {
-    block_sigpipe();   // in the threads of connections as well
+    block_sigpipe();  // in the threads of connections as well
     for (;;) {
         UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
         if (ending_ || !fd) return;
         ++connections_;
-        if (serving_ == Serving::one_by_one)
-            run(std::move(fd));
-        else
-            side_by_side_.emplace_back([this, connection = std::move(fd)]() mutable { run(std::move(connection)); });
+        if (serving_ == Serving::one_by_one) run(std::move(fd));
+        else side_by_side_.emplace_back([this, connection = std::move(fd)]() mutable { run(std::move(connection)); });
     }
 }
 

@@ -85,7 +85,7 @@ private:
     void accept_all();
     void run(UniqueFd fd);
 
-    std::uint16_t port_ = 0;   // set by the next one's initialiser
+    std::uint16_t port_ = 0;  // set by the next one's initialiser
     UniqueFd listener_;
     tls::SslCtxPtr tls_;
     std::atomic<int> connections_ = 0;

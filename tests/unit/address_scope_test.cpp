@@ -7,9 +7,7 @@ using net::private_reason;
 
 namespace {
 
-IpAddress ip(const char* text) {
-    return IpAddress::parse(text).value();
-}
+IpAddress ip(const char* text) { return IpAddress::parse(text).value(); }
 
 }  // namespace
 
@@ -82,9 +80,11 @@ TEST_CASE("address scope: the machine's own addresses are refused, behind NAT64 
 
 TEST_CASE("address scope: local networks are those an organisation numbers itself, never metadata or ourselves") {
     const net::AddressSet own{ip("10.0.0.5")};
-    for (const char* address : {"10.0.0.6", "172.17.0.1", "192.168.1.1"}) CHECK(net::is_local_network(ip(address), own));
-    for (const char* address : {"10.0.0.5", "127.0.0.1", "169.254.169.254", "100.100.100.200", "168.63.129.16", "198.18.0.1",
-                                "0.0.0.0", "::1", "fd00:ec2::254", "fe80::1", "64:ff9b::10.0.0.6", "1.1.1.1"})
+    for (const char* address : {"10.0.0.6", "172.17.0.1", "192.168.1.1"})
+        CHECK(net::is_local_network(ip(address), own));
+    for (const char* address :
+         {"10.0.0.5", "127.0.0.1", "169.254.169.254", "100.100.100.200", "168.63.129.16", "198.18.0.1", "0.0.0.0",
+          "::1", "fd00:ec2::254", "fe80::1", "64:ff9b::10.0.0.6", "1.1.1.1"})
         CHECK_FALSE_MESSAGE(net::is_local_network(ip(address), own), address);
 }
 

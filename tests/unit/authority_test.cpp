@@ -57,9 +57,7 @@ std::string refusal(const std::filesystem::path& dir) {
     return "(accepted)";
 }
 
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

@@ -15,9 +15,7 @@ Bytes operator+(Bytes a, const Bytes& b) {
     return a;
 }
 
-Bytes text(std::string_view s) {
-    return {s.begin(), s.end()};
-}
+Bytes text(std::string_view s) { return {s.begin(), s.end()}; }
 
 Bytes number(std::size_t value, int width) {
     Bytes out;
@@ -26,25 +24,15 @@ Bytes number(std::size_t value, int width) {
 }
 
 /// A vector with its length in `width` bytes before it.
-Bytes sized(const Bytes& content, int width) {
-    return number(content.size(), width) + content;
-}
+Bytes sized(const Bytes& content, int width) { return number(content.size(), width) + content; }
 
-Bytes extension(std::uint16_t type, const Bytes& body) {
-    return number(type, 2) + sized(body, 2);
-}
+Bytes extension(std::uint16_t type, const Bytes& body) { return number(type, 2) + sized(body, 2); }
 
-Bytes host_name(std::string_view name) {
-    return Bytes{0} + sized(text(name), 2);
-}
+Bytes host_name(std::string_view name) { return Bytes{0} + sized(text(name), 2); }
 
-Bytes server_name(std::string_view name) {
-    return extension(0, sized(host_name(name), 2));
-}
+Bytes server_name(std::string_view name) { return extension(0, sized(host_name(name), 2)); }
 
-Bytes record(const Bytes& content, std::uint8_t minor = 1) {
-    return Bytes{22, 3, minor} + sized(content, 2);
-}
+Bytes record(const Bytes& content, std::uint8_t minor = 1) { return Bytes{22, 3, minor} + sized(content, 2); }
 
 Bytes message(const Bytes& extensions) {
     const Bytes body =
@@ -52,9 +40,7 @@ Bytes message(const Bytes& extensions) {
     return Bytes{1} + sized(body, 3);
 }
 
-Bytes hello(const Bytes& extensions) {
-    return record(message(extensions));
-}
+Bytes hello(const Bytes& extensions) { return record(message(extensions)); }
 
 /// The message cut into records of `size` bytes of content.
 Bytes in_records(const Bytes& content, std::size_t size) {
@@ -76,12 +62,8 @@ std::string malformed(const Bytes& bytes) {
     return std::holds_alternative<MalformedHello>(result) ? std::string(std::get<MalformedHello>(result).why) : "";
 }
 
-bool needs_more(const Bytes& bytes) {
-    return std::holds_alternative<NeedMore>(parse_client_hello(bytes));
-}
-bool is_not_tls(const Bytes& bytes) {
-    return std::holds_alternative<NotTls>(parse_client_hello(bytes));
-}
+bool needs_more(const Bytes& bytes) { return std::holds_alternative<NeedMore>(parse_client_hello(bytes)); }
+bool is_not_tls(const Bytes& bytes) { return std::holds_alternative<NotTls>(parse_client_hello(bytes)); }
 
 /// What OpenSSL 3.0 sends for api.example.com, without the padding extension's zeros.
 Bytes openssl_hello() {

@@ -71,7 +71,7 @@ TEST_CASE("content coding: what was encoded is decoded, however it is cut") {
         for (const std::size_t size : {std::size_t{1}, std::size_t{1000}, body.size()})
             CHECK(decoded(coding, body, size) == text);
     }
-    CHECK(decoded(Coding::deflate, raw_deflate(text), 1000) == text);   // without zlib's header
+    CHECK(decoded(Coding::deflate, raw_deflate(text), 1000) == text);  // without zlib's header
 }
 
 TEST_CASE("content coding: several members and frames, and what follows the last") {
@@ -97,7 +97,7 @@ TEST_CASE("content coding deny: garbage, a cut body, a window beyond the bound")
     ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, 27);
     ZSTD_outBuffer to{out.data(), out.size(), 0};
     ZSTD_inBuffer from{text.data(), text.size(), 0};
-    ZSTD_compressStream2(context.get(), &to, &from, ZSTD_e_flush);   // of unknown size: the window is what counts
+    ZSTD_compressStream2(context.get(), &to, &from, ZSTD_e_flush);  // of unknown size: the window is what counts
     CHECK(decoded(Coding::zstd, std::string_view(out).substr(0, to.pos), 1000) == "");
 }
 
@@ -120,6 +120,6 @@ TEST_CASE("edited body: what a few bytes expand to comes out in pieces with a bo
             REQUIRE(next->size() <= 2 * kCodingPiece);
             ++pieces;
         }
-        CHECK(pieces >= 64 * zeros.size() / kCodingPiece);   // others have their turn after each
+        CHECK(pieces >= 64 * zeros.size() / kCodingPiece);  // others have their turn after each
     }
 }

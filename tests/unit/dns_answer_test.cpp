@@ -40,21 +40,11 @@ struct Fixture {
     }
 };
 
-unsigned rcode(const dns::Answer& answer) {
-    return answer.message.at(3) & 0xf;
-}
-unsigned records(const dns::Answer& answer) {
-    return answer.message.at(7);
-}
-unsigned soas(const dns::Answer& answer) {
-    return answer.message.at(9);
-}
-bool no_data(const dns::Answer& answer) {
-    return rcode(answer) == 0 && records(answer) == 0 && soas(answer) == 1;
-}
-bool no_such_name(const dns::Answer& answer) {
-    return rcode(answer) == 3 && records(answer) == 0 && soas(answer) == 1;
-}
+unsigned rcode(const dns::Answer& answer) { return answer.message.at(3) & 0xf; }
+unsigned records(const dns::Answer& answer) { return answer.message.at(7); }
+unsigned soas(const dns::Answer& answer) { return answer.message.at(9); }
+bool no_data(const dns::Answer& answer) { return rcode(answer) == 0 && records(answer) == 0 && soas(answer) == 1; }
+bool no_such_name(const dns::Answer& answer) { return rcode(answer) == 3 && records(answer) == 0 && soas(answer) == 1; }
 bool holds(const dns::Answer& answer, std::string_view text) {
     return std::string(answer.message.begin(), answer.message.end()).find(text) != std::string::npos;
 }

@@ -25,9 +25,7 @@ Bytes head(const Head& h) {
 const Bytes kInA{0, 1, 0, 1};
 const Bytes kOpt{0, 0, 41, 0x10, 0, 0, 0, 0, 0, 0, 0};
 
-Bytes question(std::string_view name) {
-    return encode_dns_name(name) + kInA;
-}
+Bytes question(std::string_view name) { return encode_dns_name(name) + kInA; }
 
 DnsQuery parsed(const Bytes& message) {
     const auto result = parse_dns_query(message);
@@ -40,9 +38,7 @@ bool refused_with(const Bytes& message, DnsRcode rcode) {
     return std::holds_alternative<DnsRefusal>(result) && std::get<DnsRefusal>(result).rcode == rcode;
 }
 
-bool is_ignored(const Bytes& message) {
-    return std::holds_alternative<DnsIgnored>(parse_dns_query(message));
-}
+bool is_ignored(const Bytes& message) { return std::holds_alternative<DnsIgnored>(parse_dns_query(message)); }
 
 }  // namespace
 

@@ -35,17 +35,13 @@ Observations with_every_privilege(Observations seen) {
     return seen;
 }
 
-std::string last_line(const std::string& text) {
-    return text.substr(text.rfind('\n', text.size() - 2) + 1);
-}
+std::string last_line(const std::string& text) { return text.substr(text.rfind('\n', text.size() - 2) + 1); }
 
 bool says(const Observations& seen, const std::string& text) {
     return to_string(judge(seen)).find(text) != std::string::npos;
 }
 
-std::string verdict(const Observations& seen) {
-    return last_line(to_string(judge(seen)));
-}
+std::string verdict(const Observations& seen) { return last_line(to_string(judge(seen))); }
 
 }  // namespace
 

@@ -57,9 +57,7 @@ std::string refused(std::string_view method, std::string_view url) {
     return error;
 }
 
-bool has(const std::string& text, std::string_view part) {
-    return text.find(part) != std::string::npos;
-}
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

@@ -176,7 +176,7 @@ TEST_CASE("gate: a WebSocket handshake is judged as the GET that it is, and goes
     CHECK(wire::find(fields, "Sec-WebSocket-Key") == "dGhlIHNhbXBsZSBub25jZQ==");
     CHECK(wire::find(fields, "Sec-WebSocket-Version") == "13");
     CHECK(wire::find(fields, "Sec-WebSocket-Protocol") == "a, b");
-    CHECK_FALSE(wire::find(fields, "Sec-WebSocket-Extensions"));   // it gets a secret, which could come back compressed
+    CHECK_FALSE(wire::find(fields, "Sec-WebSocket-Extensions"));  // it gets a secret, which could come back compressed
     CHECK(wire::find(fields, "X-Api-Key") == "real-key");
     for (const auto* gone : {"Connection", "Upgrade"}) CHECK_FALSE(wire::find(fields, gone));
     CHECK(judged(get("", "/v1/x")).head.upgrade == "");
@@ -188,7 +188,8 @@ TEST_CASE("gate: a WebSocket handshake is judged as the GET that it is, and goes
     };
     const Row rows[] = {
         {get(asks + key), 0},
-        {get("Connection: upgrade\r\nUpgrade: h2c, websocket\r\n" + key), 0},   // the origin is offered the one that we know
+        {get("Connection: upgrade\r\nUpgrade: h2c, websocket\r\n" + key),
+         0},  // the origin is offered the one that we know
         {get("Connection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n" + key), 0},
         {get("Upgrade: websocket\r\n" + key), 400},
         {get("Connection: close\r\nUpgrade: websocket\r\n" + key), 400},
@@ -257,7 +258,7 @@ TEST_CASE("authority: a URL as target and Host name the same host and port, writ
     CHECK(status("http://open.test:80/x", "open.test") == 0);
     CHECK(status("http://open.test/x", "open.test:80") == 0);
     CHECK(status("http://open.test:81/x", "open.test") == 400);
-    CHECK(status("http://open.test:81/x", "open.test:81") == 421);   // not the port of the connection
+    CHECK(status("http://open.test:81/x", "open.test:81") == 421);  // not the port of the connection
     CHECK(status("http://open.test/x", "open.test:81") == 421);
     CHECK(status("http://open.test/x", "api.test") == 400);
     CHECK(judged("GET http://open.test/x HTTP/1.0\r\n\r\n", plain).status() == 0);
@@ -332,33 +333,37 @@ TEST_CASE("gate: a permit is judged again under other rules, as what it was give
     CHECK(under(all, get()) == "");
     CHECK(under(kPolicy, get()) == "");
     CHECK(under("", get()).find("no rule") != std::string::npos);
-    CHECK(under(all + "[[deny]]\nhost = \"api.test\"\npath = \"/v1/**\"\n", get()).find("sallyport.toml:3") != std::string::npos);
+    CHECK(under(all + "[[deny]]\nhost = \"api.test\"\npath = \"/v1/**\"\n", get()).find("sallyport.toml:3") !=
+          std::string::npos);
     CHECK(under(all + "method = \"POST\"\n", get()).starts_with("no rule allows GET /v1/x"));
     // The method that a field asks for counts as it did before.
-    CHECK(under(all + "method = \"GET\"\n", get("X-HTTP-Method-Override: POST\r\n")).starts_with("no rule allows POST"));
+    CHECK(
+        under(all + "method = \"GET\"\n", get("X-HTTP-Method-Override: POST\r\n")).starts_with("no rule allows POST"));
     CHECK(under(all, get("", "/v1/x", "DELETE")) == "its rule no longer says private = true");
     CHECK(under(all + "private = true\n", get("", "/v1/x", "DELETE")) == "");
     const std::string route = "[[route]]\nhost = \"api.test\"\nto = \"https://other.test\"\n";
     CHECK(under(all + route, get()) == "requests to api.test go to another origin now");
     const ConnectionFacts open{true, "open.test", 443};
     const std::string to_open = "GET / HTTP/1.1\r\nHost: open.test\r\n\r\n";
-    CHECK(under("[[allow]]\nhost = \"open.test\"\n", to_open, open) == "requests to open.test go to another origin now");
+    CHECK(under("[[allow]]\nhost = \"open.test\"\n", to_open, open) ==
+          "requests to open.test go to another origin now");
     const std::string tls13 = "[[origin]]\nhost = \"api.test\"\nmin_tls = \"1.3\"\n";
     CHECK(under(all + tls13, get()) == "TLS to api.test is made otherwise now ([[origin]])");
     CHECK(under(all + "[[origin]]\nhost = \"other.test\"\nmin_tls = \"1.3\"\n", get()) == "");
 }
 
 TEST_CASE("gate: a permit has the options of the host that is dialled, where that is done in TLS") {
-    const std::string policy = "[[allow]]\nhost = [\"api.test\", \"open.test\"]\n"
-                               "[[origin]]\nhost = [\"inner.test\", \"open.test\"]\nmin_tls = \"1.3\"\n"
-                               "[[route]]\nhost = \"api.test\"\nto = \"https://inner.test\"\n";
+    const std::string policy =
+        "[[allow]]\nhost = [\"api.test\", \"open.test\"]\n"
+        "[[origin]]\nhost = [\"inner.test\", \"open.test\"]\nmin_tls = \"1.3\"\n"
+        "[[route]]\nhost = \"api.test\"\nto = \"https://inner.test\"\n";
     const auto options_of = [&](const std::string& host, bool tls) {
         auto head = head_of("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
         const auto verdict = judge(rules(policy), {tls, host, std::uint16_t(tls ? 443 : 80)}, head);
         return std::get<Permit>(verdict).way.options;
     };
     CHECK(options_of("api.test", true));
-    CHECK(options_of("api.test", false));   // the route makes it TLS
+    CHECK(options_of("api.test", false));  // the route makes it TLS
     CHECK(options_of("open.test", true));
     CHECK_FALSE(options_of("open.test", false));
 }
@@ -375,5 +380,5 @@ TEST_CASE("gate: a stream is judged again under other rules") {
     CHECK(under(tls_rule, ssh) != "");
     CHECK(under(tls_rule + "private = true\n", tls) == "");
     CHECK(under(tls_rule, tls) == "its rule no longer says private = true");
-    CHECK(under("[[allow]]\nhost = \"git.test\"\nprivate = true\n", tls) != "");   // intercepted from now on
+    CHECK(under("[[allow]]\nhost = \"git.test\"\nprivate = true\n", tls) != "");  // intercepted from now on
 }

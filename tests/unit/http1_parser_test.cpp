@@ -15,7 +15,7 @@ struct Parsed {
     std::string body;
     Fields trailers;
     std::string rest;
-    std::string error;   ///< empty when a whole message was parsed
+    std::string error;  ///< empty when a whole message was parsed
     bool done = false;
 };
 
@@ -71,7 +71,7 @@ TEST_CASE("a request is the same message however the bytes are split") {
         CHECK(m.body == "hello world");
         REQUIRE(m.trailers.size() == 1);
         CHECK(m.trailers[0].name == "X-Sum");
-        CHECK(m.head.fields.size() == 3);   // trailers never become header fields
+        CHECK(m.head.fields.size() == 3);  // trailers never become header fields
     }
 }
 
@@ -172,10 +172,10 @@ TEST_CASE("a response without length ends when the origin closes; a cut one is a
 }
 
 TEST_CASE("connection fields are removed with everything that Connection names, but never Host or Content-Length") {
-    Fields fields{{"Host", "a"},         {"Connection", "close, X-Hop, Host, content-length"},
-                  {"X-Hop", "1"},        {"Content-Length", "3"},
-                  {"TE", "trailers"},    {"Keep-Alive", "5"},
-                  {"Upgrade", "h2c"},    {"X-Stays", "1"}};
+    Fields fields{{"Host", "a"},      {"Connection", "close, X-Hop, Host, content-length"},
+                  {"X-Hop", "1"},     {"Content-Length", "3"},
+                  {"TE", "trailers"}, {"Keep-Alive", "5"},
+                  {"Upgrade", "h2c"}, {"X-Stays", "1"}};
     remove_connection_fields(fields);
     REQUIRE(fields.size() == 3);
     CHECK(fields[0].name == "Host");

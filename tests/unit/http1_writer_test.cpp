@@ -47,12 +47,15 @@ TEST_CASE("writer: the switch to another protocol is asked for and announced in 
     head.target = "/chat";
     head.fields = {{"Host", "h"}, {"Sec-WebSocket-Key", "k"}};
     head.upgrade = "websocket";
-    CHECK(request_text(head) == "GET /chat HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Key: k\r\nConnection: Upgrade\r\n"
-                                "Upgrade: websocket\r\n\r\n");
+    CHECK(request_text(head) ==
+          "GET /chat HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Key: k\r\nConnection: Upgrade\r\n"
+          "Upgrade: websocket\r\n\r\n");
     wire::set(head.fields, "TE", "trailers");
     CHECK(request_text(head).ends_with("Connection: Upgrade, TE\r\nUpgrade: websocket\r\n\r\n"));
-    auto switched = response(101, {{"Upgrade", "WebSocket"}, {"connection", "upgrade, X-Hop"}, {"X-Hop", "1"}, {"X", "1"}});
-    CHECK(response_text(switched, {}, 1, true) == "HTTP/1.1 101 R\r\nX: 1\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n");
+    auto switched =
+        response(101, {{"Upgrade", "WebSocket"}, {"connection", "upgrade, X-Hop"}, {"X-Hop", "1"}, {"X", "1"}});
+    CHECK(response_text(switched, {}, 1, true) ==
+          "HTTP/1.1 101 R\r\nX: 1\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n");
     auto ordinary = response(426, {{"Upgrade", "websocket"}, {"Connection", "upgrade"}});
     CHECK(response_text(ordinary, {}, 1, false) == "HTTP/1.1 426 R\r\n\r\n");
 }

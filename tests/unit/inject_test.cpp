@@ -194,11 +194,13 @@ TEST_CASE("environment: secrets, their copies and proxies stay outside; all else
                                                "PATH2=a=b"};
     CHECK(without_sources(environment, std::vector(vault.rules.begin(), vault.rules.end())) ==
           std::vector<std::string>{"PATH=/bin", "COPY=x real-key-1234 y", "HTTPS_PROXY=http://p", "no_proxy=*",
-                                   "npm_config_https_proxy=http://p", "GOPROXY=direct", "EMPTY=", "ALPHABET=abcdef", "EXACT=abc", "broken", "PATH2=a=b",
+                                   "npm_config_https_proxy=http://p", "GOPROXY=direct", "EMPTY=", "ALPHABET=abcdef",
+                                   "EXACT=abc", "broken", "PATH2=a=b",
                                    std::string("ANTHROPIC_API_KEY=") + kPlaceholder});
     std::vector<std::string> withheld;
     for (const auto& [variable, why] : to_withhold(environment, vault.secrets.bound))
         withheld.push_back(variable + ": " + why);
     CHECK(withheld == std::vector<std::string>{"COPY: contains secret anthropic", "HTTPS_PROXY: a proxy",
-                                               "no_proxy: a proxy", "npm_config_https_proxy: a proxy", "EXACT: contains secret short"});
+                                               "no_proxy: a proxy", "npm_config_https_proxy: a proxy",
+                                               "EXACT: contains secret short"});
 }

@@ -32,10 +32,8 @@ int verify(const Authority& authority, X509* leaf, const std::string& host) {
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_X509_STRICT);
     X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER);
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    if (IpAddress::parse(host))
-        X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str());
-    else
-        X509_VERIFY_PARAM_set1_host(param, host.data(), host.size());
+    if (IpAddress::parse(host)) X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str());
+    else X509_VERIFY_PARAM_set1_host(param, host.data(), host.size());
     return X509_verify_cert(context.get()) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(context.get());
 }
 
@@ -184,13 +182,13 @@ TEST_CASE("leaf cache: of names that nobody wants a flood gets few certificates,
         return made;
     };
     CHECK(minted(1000) == LeafCache::kUnwantedAtOnce);
-    CHECK(cache.get("n1.example", false).has_value());   // was made before
+    CHECK(cache.get("n1.example", false).has_value());  // was made before
     CHECK(cache.get("wanted.example", true).has_value());
     CHECK(cache.get("late.example", false).error().kind == ErrorKind::too_large);
     ++now;
     CHECK(minted(1000) == LeafCache::kUnwantedPerSecond);
     now -= 1000;
-    CHECK(minted(10) == 0);   // a clock that was set back gives nothing, and takes nothing for long
+    CHECK(minted(10) == 0);  // a clock that was set back gives nothing, and takes nothing for long
     ++now;
     CHECK(minted(1000) == LeafCache::kUnwantedPerSecond);
     now += 1000;

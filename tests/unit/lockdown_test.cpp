@@ -35,9 +35,7 @@ struct Try {
     std::function<bool()> works;
 };
 
-bool opens(const char* path, int flags) {
-    return static_cast<bool>(UniqueFd(::open(path, flags | O_CLOEXEC, 0600)));
-}
+bool opens(const char* path, int flags) { return static_cast<bool>(UniqueFd(::open(path, flags | O_CLOEXEC, 0600))); }
 
 /// Those of `tries` that work in a child after `confine`; "cannot" when that did not work.
 std::vector<std::string> what_works(const std::function<bool()>& confine, const std::vector<Try>& tries) {
@@ -67,9 +65,7 @@ std::vector<std::string> what_works(const std::function<bool()>& confine, const 
     return lines;
 }
 
-void* map(int protection) {
-    return ::mmap(nullptr, 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
+void* map(int protection) { return ::mmap(nullptr, 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
 
 bool starts_a_process() {
     const pid_t pid = ::fork();

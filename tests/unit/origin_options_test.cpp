@@ -65,9 +65,7 @@ Outcome connect(const tls::ClientContext& client, const std::string& host, SSL_C
     return outcome;
 }
 
-bool mentions(const std::string& text, const char* part) {
-    return text.find(part) != std::string::npos;
-}
+bool mentions(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

@@ -124,8 +124,9 @@ TEST_SUITE("presets") {
 
     TEST_CASE("the runner's agent is passed through to its own hosts, and to no other of GitHub") {
         const auto policy = policy_of("use = ['github-actions-runner', 'github-read']");
-        for (const char* host : {"broker.actions.githubusercontent.com", "results-receiver.actions.githubusercontent.com",
-                                 "productionresultssa7.blob.core.windows.net"})
+        for (const char* host :
+             {"broker.actions.githubusercontent.com", "results-receiver.actions.githubusercontent.com",
+              "productionresultssa7.blob.core.windows.net"})
             CHECK_MESSAGE(decide_stream(*policy, {host, 443}, true).allowed, host);
         for (const char* host : {"github.com", "api.github.com", "codeload.github.com", "raw.githubusercontent.com",
                                  "gist.githubusercontent.com", "blob.core.windows.net", "core.windows.net"})

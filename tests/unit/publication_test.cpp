@@ -26,8 +26,7 @@ TEST_CASE("publish: the gateway listens on the sandbox's port, or on another one
 }
 
 TEST_CASE("publish: what is no port, missing, unknown or taken is a mistake with its place") {
-    CHECK(first_mistake("[[publish]]\nlisten = 3000\n") ==
-          "p.toml:1:1: [[publish]] needs port, as in port = 3000");
+    CHECK(first_mistake("[[publish]]\nlisten = 3000\n") == "p.toml:1:1: [[publish]] needs port, as in port = 3000");
     CHECK(first_mistake("[[publish]]\nport = 0\n") == "p.toml:2:8: port is a number from 1 to 65535");
     CHECK(first_mistake("[[publish]]\nport = 65536\n") == "p.toml:2:8: port is a number from 1 to 65535");
     CHECK(first_mistake("[[publish]]\nport = \"3000\"\n") == "p.toml:2:8: port is a number from 1 to 65535");

@@ -64,9 +64,7 @@ std::ptrdiff_t position(const Chain& chain, const Rule& rule) {
 
 }  // namespace
 
-TEST_CASE("sealed rules: the whole text") {
-    CHECK(to_string(sealed_ruleset(kPlan)) == kSealed);
-}
+TEST_CASE("sealed rules: the whole text") { CHECK(to_string(sealed_ruleset(kPlan)) == kSealed); }
 
 TEST_CASE("sealed rules: port 53 is redirected before local addresses are left alone, all other TCP after") {
     const auto rules = sealed_ruleset(kPlan);

@@ -80,11 +80,12 @@ TEST_CASE("scrubber: a value within Base64, wherever it begins and whatever it s
                 auto padded = std::string(kPlaceholder);
                 while (padded.size() % 3 != value.size() % 3) padded += '*';
                 CHECK(at_once(vault, text) == base64_encode(before + padded + after));
-                CHECK(at_once(vault, "Basic " + text + "\r\n") == "Basic " + base64_encode(before + padded + after) + "\r\n");
-                for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;   // the URL-safe alphabet
+                CHECK(at_once(vault, "Basic " + text + "\r\n") ==
+                      "Basic " + base64_encode(before + padded + after) + "\r\n");
+                for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;  // the URL-safe alphabet
                 CHECK(base64_decode(at_once(vault, text)) == before + padded + after);
-                CHECK(at_once(vault, percent_encoded(base64_encode(before + value + after))).find(
-                          text.substr((before.size() + 2) / 3 * 4, 8)) == std::string::npos);
+                CHECK(at_once(vault, percent_encoded(base64_encode(before + value + after)))
+                          .find(text.substr((before.size() + 2) / 3 * 4, 8)) == std::string::npos);
             }
     }
 }
@@ -92,7 +93,8 @@ TEST_CASE("scrubber: a value within Base64, wherever it begins and whatever it s
 TEST_CASE("scrubber: however the stream is cut, the value never comes out") {
     const auto vault = vault_of();
     const std::string value = kValue;
-    for (const auto& form : {value, percent_encoded(value), every_byte(value, "\\u%04x"), base64_encode("me:" + value)}) {
+    for (const auto& form :
+         {value, percent_encoded(value), every_byte(value, "\\u%04x"), base64_encode("me:" + value)}) {
         const std::string text = "s sk sk-Re " + form + " sk-sk-" + form + form + " sk-Real/Key";
         for (std::size_t size = 1; size <= text.size(); ++size) {
             CAPTURE(size);
@@ -112,7 +114,7 @@ TEST_CASE("scrubber: nothing is held back but what may be the beginning of a val
     replacer.put("data: {\"x\": 1}\n\n", out);
     CHECK(out == "data: {\"x\": 1}\n\n");
     CHECK(replacer.held() == 0);
-    replacer.put("sk-", out);   // a peer may wait for just this byte
+    replacer.put("sk-", out);  // a peer may wait for just this byte
     CHECK(out.ends_with("sk-"));
     replacer.put("R", out);
     CHECK(out.ends_with("sk-"));

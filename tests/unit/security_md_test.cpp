@@ -47,8 +47,8 @@ TEST_CASE("SECURITY.md: each promise names tests, and they exist") {
             promises += line.starts_with("- ");
             promise = line;
         } else if (const auto name = test_in(line); !name.empty()) {
-            const bool exists = fs::exists(kRoot / "tests/fuzz" / (name + ".cpp")) ||
-                                tests.find('"' + name + '"') != std::string::npos;
+            const bool exists =
+                fs::exists(kRoot / "tests/fuzz" / (name + ".cpp")) || tests.find('"' + name + '"') != std::string::npos;
             CHECK_MESSAGE(exists, name);
             ++named;
         }

@@ -54,15 +54,11 @@ std::string without_comments(const std::string& toml) {
     return out;
 }
 
-bool holds(const std::string& text, std::string_view part) {
-    return text.find(part) != text.npos;
-}
+bool holds(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
 
 }  // namespace
 
-TEST_CASE("suggest: an empty log allows nothing") {
-    CHECK(without_comments(suggested({})).empty());
-}
+TEST_CASE("suggest: an empty log allows nothing") { CHECK(without_comments(suggested({})).empty()); }
 
 TEST_CASE("suggest: requests of one kind share a rule, and methods that need the same paths do") {
     const auto toml =
@@ -121,11 +117,11 @@ TEST_CASE("suggest: metadata, alarms, refusals and names without a connection ar
     name.name = "lonely.test";
     name.would_deny = true;
     auto odd = would_deny("api.test", "get", "/");
-    auto asked = tcp("asked.test", 443);   // by the gateway itself
+    auto asked = tcp("asked.test", 443);  // by the gateway itself
     asked.protocol = "alpn";
-    const auto toml = suggested({would_deny("169.254.169.254", "GET", "/latest/meta-data"),
-                                 would_deny("127.0.0.1", "GET", "/"), alarm, refused, name, odd, asked,
-                                 tcp("api.test", 443)});
+    const auto toml =
+        suggested({would_deny("169.254.169.254", "GET", "/latest/meta-data"), would_deny("127.0.0.1", "GET", "/"),
+                   alarm, refused, name, odd, asked, tcp("api.test", 443)});
     CHECK(without_comments(toml).empty());
     for (const char* host : {"169.254.169.254: GET", "127.0.0.1: GET", "evil.test: ALARM", "gone.test: why",
                              "lonely.test", "api.test: get"})
@@ -169,8 +165,8 @@ TEST_CASE("suggest: whatever was seen is allowed under what is suggested") {
             for (std::size_t depth = 1 + random() % 5; depth > 0; --depth)
                 path += "/" + one_of({"repos", "a%2Fb", "17", "x;y=1", "", "**", "%2525", "left-pad", "1.2.3",
                                       std::string(200, 'q')});
-            const auto host = one_of({"api.github.com", "github.com", "any.npmjs.org", "any.debian.org",
-                                      "10.1.2.3", "2001:db8::1", "a_b.test"});
+            const auto host = one_of({"api.github.com", "github.com", "any.npmjs.org", "any.debian.org", "10.1.2.3",
+                                      "2001:db8::1", "a_b.test"});
             auto event = would_deny(host, one_of({"GET", "HEAD", "POST", "OPTIONS", "PROPFIND"}),
                                     random() % 20 == 0 ? "*" : path + (random() % 2 == 0 ? "?q=1" : ""),
                                     random() % 5 == 0 ? std::uint16_t{8443} : std::uint16_t{443});

@@ -22,9 +22,7 @@ bool printable(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("summary: nothing happened") {
-    CHECK(Summary().render() == "sallyport: 0 requests allowed, 0 refused\n");
-}
+TEST_CASE("summary: nothing happened") { CHECK(Summary().render() == "sallyport: 0 requests allowed, 0 refused\n"); }
 
 TEST_CASE("summary: what was allowed and refused, the most frequent first") {
     Summary summary;

@@ -73,7 +73,8 @@ TEST_CASE("trust on a system: Debian's bundle, hash directory, anchors, Java sto
     for (const std::string browser : {"/etc/chromium", "/etc/opt/chrome"})
         CHECK(root.text(browser + "/policies/managed/sallyport-ca.json") == browser_policy(ours.pem()));
     // The paths are those of the system, not of where it lies.
-    CHECK(root.count("/etc/profile.d/sallyport.sh", "export NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt\n") == 1);
+    CHECK(root.count("/etc/profile.d/sallyport.sh",
+                     "export NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt\n") == 1);
     CHECK(root.text("/etc/environment").starts_with("LANG=C\n"));
     CHECK(root.count("/etc/environment", "SSL_CERT_FILE=") == 2);  // NIX_SSL_CERT_FILE is the other
     CHECK(root.count("/etc/environment", "/old") == 0);

@@ -11,9 +11,7 @@ namespace {
 constexpr const char* kGuard = "have `sallyport gateway --guard`, or `sallyport guard`, program this network namespace";
 constexpr const char* kDropNetRaw = "cap_drop: [NET_RAW] on the app";
 
-Finding ok(std::string what, std::string meaning) {
-    return {std::move(what), Outcome::ok, std::move(meaning), {}};
-}
+Finding ok(std::string what, std::string meaning) { return {std::move(what), Outcome::ok, std::move(meaning), {}}; }
 Finding not_applicable(std::string what, std::string meaning) {
     return {std::move(what), Outcome::not_applicable, std::move(meaning), {}};
 }
@@ -21,9 +19,7 @@ Finding open(std::string what, std::string meaning, std::string remedy) {
     return {std::move(what), Outcome::open, std::move(meaning), std::move(remedy)};
 }
 
-bool is_open(const Finding& finding) {
-    return finding.outcome == Outcome::open;
-}
+bool is_open(const Finding& finding) { return finding.outcome == Outcome::open; }
 
 Form form_of(const Observations& seen) {
     const auto any = [&](auto holds) { return std::any_of(seen.attempts.begin(), seen.attempts.end(), holds); };
@@ -137,7 +133,8 @@ Finding judge_gateway(const Observations& seen) {
                     "give gateway and app pid namespaces of their own, or a user of their own each");
     const auto self = to_string(seen.gateway->status);
     if (seen.gateway->may_signal)
-        return ok(what, fmt::format("in sight (pid {}: {}): can be ended, which closes everything, but not read", pid, self));
+        return ok(what,
+                  fmt::format("in sight (pid {}: {}): can be ended, which closes everything, but not read", pid, self));
     return ok(what, fmt::format("in sight (pid {}: {}), can neither be read nor ended", pid, self));
 }
 
@@ -145,7 +142,8 @@ Finding judge_gateway(const Observations& seen) {
 Finding judge_landlock(const Observations& seen) {
     const auto* what = "gateway's files";
     if (seen.has_landlock) return ok(what, "read-only for it, by Landlock");
-    return not_applicable(what, "no Landlock to be seen in this kernel: its user and its system calls keep it from writing");
+    return not_applicable(what,
+                          "no Landlock to be seen in this kernel: its user and its system calls keep it from writing");
 }
 
 Finding judge_engines(const Observations& seen) {
@@ -214,8 +212,9 @@ Diagnosis judge(const Observations& seen) {
     Diagnosis diagnosis{form_of(seen), seen.uplinks, {}, {}};
     for (const auto& attempt : seen.attempts)
         diagnosis.traffic.push_back(judge_attempt(attempt, !seen.uplinks.empty()));
-    for (const auto judge_one : {judge_frames, judge_xdp, judge_mark, judge_users, judge_sudo, judge_cgroups,
-                                 judge_rules, judge_mounts, judge_namespaces, judge_gateway, judge_landlock, judge_engines})
+    for (const auto judge_one :
+         {judge_frames, judge_xdp, judge_mark, judge_users, judge_sudo, judge_cgroups, judge_rules, judge_mounts,
+          judge_namespaces, judge_gateway, judge_landlock, judge_engines})
         diagnosis.privileges.push_back(judge_one(seen));
     return diagnosis;
 }

@@ -32,16 +32,10 @@ constexpr std::chrono::milliseconds kDnsWait{1500};
 constexpr std::size_t kMostNameServers = 3;  // MAXNS of resolv.conf(5)
 
 // Nobody's: RFC 5737, RFC 3849.
-Endpoint nobody4(std::uint16_t port) {
-    return {IpAddress::v4({192, 0, 2, 1}), port};
-}
-Endpoint nobody6() {
-    return {*IpAddress::parse("2001:db8:ffff::1"), kDiscard};
-}
+Endpoint nobody4(std::uint16_t port) { return {IpAddress::v4({192, 0, 2, 1}), port}; }
+Endpoint nobody6() { return {*IpAddress::parse("2001:db8:ffff::1"), kDiscard}; }
 
-int family_of(const Endpoint& endpoint) {
-    return endpoint.address.is_v4() ? AF_INET : AF_INET6;
-}
+int family_of(const Endpoint& endpoint) { return endpoint.address.is_v4() ? AF_INET : AF_INET6; }
 
 Reach failure(int error) {
     switch (error) {
@@ -183,8 +177,7 @@ void ask(Question& question) {
     question.socket = UniqueFd(::socket(family_of(question.server), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     sockaddr_storage storage{};
     const auto size = question.server.to_sockaddr(storage);
-    if (!question.socket)
-        question.reach = Reach::no_socket;
+    if (!question.socket) question.reach = Reach::no_socket;
     else if (::connect(question.socket.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0 ||
              ::send(question.socket.get(), kQuery.data(), kQuery.size(), 0) < 0)
         question.reach = failure(errno);
@@ -194,8 +187,7 @@ void ask(Question& question) {
 void read_answer(Question& question) {
     std::array<char, 1500> buffer;
     const auto size = ::recv(question.socket.get(), buffer.data(), buffer.size(), 0);
-    if (size < 0)
-        question.reach = failure(errno);
+    if (size < 0) question.reach = failure(errno);
     else
         question.reach =
             std::string_view(buffer.data(), static_cast<std::size_t>(size)).find(kOurAnswer) != std::string_view::npos

@@ -33,9 +33,7 @@ std::vector<pid_t> processes() {
     return pids;
 }
 
-std::string directory_of(pid_t pid) {
-    return "/proc/" + std::to_string(pid);
-}
+std::string directory_of(pid_t pid) { return "/proc/" + std::to_string(pid); }
 
 // ---- the gateway's process
 

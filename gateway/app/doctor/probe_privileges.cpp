@@ -29,9 +29,7 @@ bool set_mark() {
     return fd && ::setsockopt(fd.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0;
 }
 
-bool open_socket(int family, int type) {
-    return static_cast<bool>(UniqueFd(::socket(family, type | SOCK_CLOEXEC, 0)));
-}
+bool open_socket(int family, int type) { return static_cast<bool>(UniqueFd(::socket(family, type | SOCK_CLOEXEC, 0))); }
 
 /// Reading the rules takes the same privilege as flushing them. Throws where that is missing.
 bool read_rules() {
