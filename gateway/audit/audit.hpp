@@ -26,6 +26,8 @@ public:
     /// Events that may wait to be written. When the disk is slower than that, record() blocks: traffic has to wait
     /// for its log, since what is not in the log must not happen.
     static constexpr std::size_t kMaxWaiting = 1024;
+    /// How long an event may wait for others that are written with it.
+    static constexpr std::chrono::milliseconds kGather{2};
     /// Between two attempts to write to a log that could not be written.
     static constexpr std::chrono::milliseconds kTryAgain{500};
 

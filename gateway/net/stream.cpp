@@ -22,6 +22,7 @@ namespace sallyport::net {
 namespace {
 
 constexpr auto kNoThrow = boost::asio::as_tuple(boost::asio::use_awaitable);
+constexpr std::size_t kRecord = 16 * 1024;  // what TLS sends at once (RFC 8446, section 5.1)
 constexpr int kMostUnpaused = 64;  // operations: about one megabyte of body
 
 /// A peer that is gone without a word is found out within two minutes, and what is idle for hours outlives the memory
@@ -166,6 +167,14 @@ Task<bool> Stream::wait_readable_for(Clock::duration time) {
 Task<void> Stream::write(std::string_view bytes) { co_return co_await write(bytes, std::string_view()); }
 
 Task<void> Stream::write(std::string_view first, std::string_view second) {
+    std::string record;
+    if (ssl_ && !second.empty() && first.size() < kRecord) {
+        const auto joined = std::min(second.size(), kRecord - first.size());
+        record.reserve(first.size() + joined);
+        record.append(first).append(second, 0, joined);
+        first = record;
+        second.remove_prefix(joined);
+    }
     while (!first.empty() || !second.empty()) {
         if (++unpaused_ > kMostUnpaused)
             if (auto go_on = co_await let_others_run(); !go_on) co_return go_on.error();

@@ -54,7 +54,7 @@ public:
     Task<void> wait_writable();
     Task<void> let_others_run();
     Task<void> write(std::string_view bytes);
-    /// One write of a head and the beginning of a body, without joining them first where the socket is plain.
+    /// A head and the beginning of a body in one system call, under TLS in one record as far as they fit.
     Task<void> write(std::string_view first, std::string_view second);
 
     /// No more bytes from us: FIN, under TLS after close_notify.
