@@ -1,6 +1,7 @@
 #include "tests/support/shared_ground.hpp"
 
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <linux/sockios.h>
 #include <sched.h>
 #include <sys/fsuid.h>
@@ -118,7 +119,7 @@ void SharedGround::inside(const std::function<void()>& body) const {
     });
 }
 
-std::vector<std::string> SharedGround::left_by_now() const {
+std::string SharedGround::left_by_now() const {
     const auto far = socket(Who::far_end, AF_INET, SOCK_DGRAM);
     const auto gateway = socket(Who::gateway, AF_INET, SOCK_DGRAM);
     const SocketAddress to("203.0.113.53", 9999);
@@ -127,7 +128,7 @@ std::vector<std::string> SharedGround::left_by_now() const {
     if (!sent) throw std::runtime_error("the gateway does not get out");
     auto left = outside->recorded().destinations();
     std::erase(left, "udp 203.0.113.53:9999");
-    return left;
+    return fmt::format("{}", fmt::join(left, ", "));
 }
 
 std::unique_ptr<Running> SharedGround::attack(const std::string& test_case, NetRaw net_raw, uid_t uid) const {

@@ -44,7 +44,7 @@ public:
     std::unique_ptr<Running> attack(const std::string& test_case, NetRaw net_raw, uid_t uid = 0) const;
 
     /// Where packets went that the far end had recorded when a datagram of the gateway's came through after them.
-    std::vector<std::string> left_by_now() const;
+    std::string left_by_now() const;
 
     std::unique_ptr<Outside> outside;
 
