@@ -88,7 +88,7 @@ std::optional<InjectionRefused> refusal(const HostSecrets& secrets, const Destin
         if (carries(texts, *rule))
             return InjectionRefused{"placeholder of secret " + rule->name + " on its way to " + host, true};
     if (destination.tls) return std::nullopt;
-    for (const auto& [rule, value] : secrets.bound) {
+    for (const auto& [rule, value, forms] : secrets.bound) {
         if (carries(texts, rule))
             return InjectionRefused{"placeholder of secret " + rule.name + " on its way to " + host + " without TLS"};
         if (is_set(rule))
@@ -134,7 +134,7 @@ void replace_placeholders(wire::Fields& fields, const HostSecrets& secrets, std:
 }
 
 void set_field(wire::Fields& fields, const BoundSecret& secret) {
-    const auto& [rule, value] = secret;
+    const auto& [rule, value, forms] = secret;
     if (rule.basic_user)
         return wire::set(fields, "Authorization",
                          "Basic " + base64_encode(*rule.basic_user + ":" + std::string(value.reveal())), true);

@@ -34,11 +34,14 @@ bool looks_in(const BoundSecret& secret, Place place) {
 }
 
 Replacer injector(const std::vector<BoundSecret>& bound, Place place) {
-    Patterns patterns;
-    for (const auto& secret : bound)
-        if (looks_in(secret, place))
-            patterns.push_back(std::make_unique<Placeholder>(secret, place == &policy::PlaceholderPlaces::json));
-    return Replacer(std::move(patterns));
+    Replacer::PatternSets sets;
+    for (const auto& secret : bound) {
+        if (!looks_in(secret, place)) continue;
+        PatternSet::Patterns only;
+        only.push_back(std::make_unique<Placeholder>(secret, place == &policy::PlaceholderPlaces::json));
+        sets.push_back(std::make_shared<const PatternSet>(std::move(only)));
+    }
+    return Replacer(std::move(sets));
 }
 
 bool ends_with_ignoring_case(std::string_view text, std::string_view end) {
@@ -51,10 +54,12 @@ std::string with_secrets(const std::vector<BoundSecret>& bound, std::string_view
     auto path = injector(bound, &policy::PlaceholderPlaces::path);
     auto query = injector(bound, &policy::PlaceholderPlaces::query);
     const auto end = std::min(target.find('?'), target.size());
-    auto result = path.replaced(target.substr(0, end)) + query.replaced(target.substr(end));
+    std::string before(target.substr(0, end)), behind(target.substr(end));
+    path.edit(before);
+    query.edit(behind);
     used.insert(path.found().begin(), path.found().end());
     used.insert(query.found().begin(), query.found().end());
-    return result;
+    return before + behind;
 }
 
 std::optional<BodySyntax> body_syntax(const std::vector<BoundSecret>& bound, const wire::Fields& request) {

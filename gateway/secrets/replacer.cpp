@@ -1,20 +1,15 @@
 #include "gateway/secrets/replacer.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace sallyport::secrets {
 
-Replacer::Replacer(Patterns patterns, std::size_t may_go) : patterns_(std::move(patterns)), may_go_(may_go) {
-    for (const auto& pattern : patterns_) {
-        const auto spellings = pattern->spellings();
-        for (unsigned byte = 0; byte < 256; ++byte) {
-            const bool begins = pattern->accepts(0, static_cast<unsigned char>(byte)) ||
-                                (spellings.percent && (byte == '%' || byte == '+')) ||
-                                (spellings.backslash && byte == '\\') || (spellings.html && byte == '&');
-            if (begins) beginning_[byte].push_back(pattern.get());
-        }
-    }
+Replacer::Replacer(PatternSets sets, std::size_t may_go) : sets_(std::move(sets)), may_go_(may_go) {
+    for (const auto& set : sets_)
+        for (unsigned byte = 0; byte < 256; ++byte)
+            if (set->may_begin_with(static_cast<unsigned char>(byte))) beginnings_.set(byte);
 }
 
 void Replacer::put(std::string_view bytes, std::string& out) {
@@ -31,10 +26,13 @@ void Replacer::finish(std::string& out) {
     held_.clear();
 }
 
-std::string Replacer::replaced(std::string_view text) {
+bool Replacer::edit(std::string& text) {
+    std::size_t at = 0;
+    if (next(text, at, true).outcome == Outcome::none) return false;
     std::string out;
     run(text, true, out);
-    return out;
+    text = std::move(out);
+    return true;
 }
 
 /// Returns where what is undecided begins.
@@ -46,17 +44,7 @@ std::size_t Replacer::run(std::string_view text, bool last, std::string& out) {
         sent = end;
     };
     std::size_t at = 0;
-    while (at < text.size()) {
-        if (beginning_[static_cast<unsigned char>(text[at])].empty()) {
-            ++at;
-            continue;
-        }
-        const auto found = find(text, at, last);
-        if (found.outcome == Outcome::open) break;
-        if (found.outcome == Outcome::none) {
-            ++at;
-            continue;
-        }
+    for (auto found = next(text, at, last); found.outcome == Outcome::match; found = next(text, at, last)) {
         send_to(at);
         out += found.pattern->replacement(found.bytes);
         found_.insert(found.pattern->secret());
@@ -69,14 +57,24 @@ std::size_t Replacer::run(std::string_view text, bool last, std::string& out) {
     return at;
 }
 
+/// Moves `at` to where something is, or may be once there is more text; to the end when there is nothing.
+Replacer::Match Replacer::next(std::string_view text, std::size_t& at, bool last) {
+    for (; at < text.size(); ++at) {
+        if (!beginnings_[static_cast<unsigned char>(text[at])]) continue;
+        if (auto found = find(text, at, last); found.outcome != Outcome::none) return found;
+    }
+    return {};
+}
+
 /// The longest, once nothing could become longer.
 Replacer::Match Replacer::find(std::string_view text, std::size_t at, bool last) {
     Match longest;
-    for (const auto* pattern : beginning_[static_cast<unsigned char>(text[at])]) {
-        auto found = match(*pattern, text, at, last);
-        if (found.outcome == Outcome::open) return found;
-        if (found.outcome == Outcome::match && found.length > longest.length) longest = std::move(found);
-    }
+    for (const auto& set : sets_)
+        for (auto mask = set->candidates(text, at); mask != 0; mask &= static_cast<PatternSet::Mask>(mask - 1)) {
+            auto found = match((*set)[static_cast<std::size_t>(std::countr_zero(mask))], text, at, last);
+            if (found.outcome == Outcome::open) return found;
+            if (found.outcome == Outcome::match && found.length > longest.length) longest = std::move(found);
+        }
     return longest;
 }
 

@@ -6,7 +6,7 @@
 // peer that waits for the last byte of a message does not wait for ever; should they turn out to be a match, what
 // follows them is replaced.
 
-#include <array>
+#include <bitset>
 #include <cstddef>
 #include <memory>
 #include <set>
@@ -14,34 +14,21 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/secrets/spelling.hpp"
+#include "gateway/secrets/pattern_set.hpp"
 
 namespace sallyport::secrets {
 
-/// A sequence of bytes, each of them one of a set.
-class Pattern {
-public:
-    virtual ~Pattern() = default;
-    virtual std::size_t size() const = 0;  ///< at least 1
-    virtual bool accepts(std::size_t place, unsigned char byte) const = 0;
-    virtual Spellings spellings() const = 0;  ///< in which each byte may be written
-    /// What stands for it instead; `bytes` are those that were accepted.
-    virtual std::string replacement(std::string_view bytes) const = 0;
-    /// For the audit log.
-    virtual const std::string& secret() const = 0;
-};
-using Patterns = std::vector<std::unique_ptr<const Pattern>>;
-
 class Replacer {
 public:
-    explicit Replacer(Patterns, std::size_t may_go = 0);
+    using PatternSets = std::vector<std::shared_ptr<const PatternSet>>;
+    explicit Replacer(PatternSets, std::size_t may_go = 0);
 
     /// Appends to `out` what may go.
     void put(std::string_view bytes, std::string& out);
     /// Nothing follows: appends the rest. Another text may be put in afterwards.
     void finish(std::string& out);
-    /// A whole text; not while a stream is under way.
-    std::string replaced(std::string_view text);
+    /// A whole text; not while a stream is under way. False: nothing was found in it, and it is as it was.
+    bool edit(std::string& text);
 
     /// How many bytes were not passed on yet.
     std::size_t held() const { return held_.size() - gone_; }
@@ -57,12 +44,13 @@ private:
         std::string bytes;
     };
     std::size_t run(std::string_view text, bool last, std::string& out);
+    Match next(std::string_view text, std::size_t& at, bool last);
     Match find(std::string_view text, std::size_t at, bool last);
     Match match(const Pattern&, std::string_view text, std::size_t at, bool last);
 
-    Patterns patterns_;
+    PatternSets sets_;
     const std::size_t may_go_;
-    std::array<std::vector<const Pattern*>, 256> beginning_;  ///< what may begin with that byte
+    std::bitset<256> beginnings_;  ///< the bytes that anything may begin with
     std::string held_;
     std::size_t gone_ = 0;  ///< of `held_`: passed on already
     std::set<std::string> found_;

@@ -14,7 +14,7 @@ constexpr Spellings kAll{true, true, true};
 /// The value is read where it lives: no copy of it, in any form, stays behind.
 class ValuePattern : public Pattern {
 public:
-    explicit ValuePattern(const BoundSecret& secret) : rule_(secret.rule), value_(secret.value) {}
+    ValuePattern(const policy::SecretRule& rule, const SecretValue& value) : rule_(rule), value_(value) {}
     Spellings spellings() const override { return kAll; }
     const std::string& secret() const override { return rule_.name; }
 
@@ -60,7 +60,8 @@ public:
 /// beside it: of those any will do, and they stay.
 class Base64 final : public ValuePattern {
 public:
-    Base64(const BoundSecret& secret, std::size_t before) : ValuePattern(secret), lead_(before * 8 % 6) {}
+    Base64(const policy::SecretRule& rule, const SecretValue& value, std::size_t before)
+        : ValuePattern(rule, value), lead_(before * 8 % 6) {}
 
     std::size_t size() const override { return (bits() + 5) / 6; }
     bool accepts(std::size_t place, unsigned char byte) const override {
@@ -104,18 +105,25 @@ private:
 
 }  // namespace
 
+std::shared_ptr<const PatternSet> forms_of(const policy::SecretRule& rule, const SecretValue& value) {
+    PatternSet::Patterns patterns;
+    patterns.push_back(std::make_unique<Plain>(rule, value));
+    if (value.reveal().size() >= kMinEncoded) {
+        patterns.push_back(std::make_unique<Hexadecimal>(rule, value));
+        for (std::size_t before = 0; before < 3; ++before)
+            patterns.push_back(std::make_unique<Base64>(rule, value, before));
+    }
+    return std::make_shared<const PatternSet>(std::move(patterns));
+}
+
 Replacer scrubber(const std::vector<BoundSecret>& bound) {
-    Patterns patterns;
+    Replacer::PatternSets sets;
     std::size_t may_go = kMayGo;
     for (const auto& secret : bound) {
-        const auto size = secret.value.reveal().size();
-        may_go = std::min(may_go, size / 8);
-        patterns.push_back(std::make_unique<Plain>(secret));
-        if (size < kMinEncoded) continue;
-        patterns.push_back(std::make_unique<Hexadecimal>(secret));
-        for (std::size_t before = 0; before < 3; ++before) patterns.push_back(std::make_unique<Base64>(secret, before));
+        may_go = std::min(may_go, secret.value.reveal().size() / 8);
+        sets.push_back(secret.forms);
     }
-    return Replacer(std::move(patterns), may_go);
+    return Replacer(std::move(sets), may_go);
 }
 
 }  // namespace sallyport::secrets

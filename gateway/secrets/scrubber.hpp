@@ -16,6 +16,9 @@ inline constexpr std::size_t kMinEncoded = 5;
 /// The most of a value's beginning that may go before it is known for one; an eighth of the shortest value at most.
 inline constexpr std::size_t kMayGo = 3;
 
+/// Both must outlive it.
+std::shared_ptr<const PatternSet> forms_of(const policy::SecretRule&, const SecretValue&);
+
 /// Refers to the secrets, which must outlive it.
 Replacer scrubber(const std::vector<BoundSecret>& bound);
 

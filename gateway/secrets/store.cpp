@@ -5,6 +5,7 @@
 #include "gateway/base/startup_error.hpp"
 #include "gateway/secrets/read_origin_files.hpp"
 #include "gateway/secrets/read_source.hpp"
+#include "gateway/secrets/scrubber.hpp"
 
 namespace sallyport::secrets {
 
@@ -53,6 +54,7 @@ void Store::read_values(const RunCommand& run, const std::function<Value(const p
             if (!value) value = kept(rules[i]);
             values_[i] = value ? std::move(value) : std::make_shared<const SecretValue>(read_source(rules[i], run));
         }
+    for (std::size_t i = 0; i < rules.size(); ++i) forms_.push_back(forms_of(rules[i], *values_[i]));
 }
 
 /// Null when no secret had that source.
@@ -74,12 +76,14 @@ std::shared_ptr<const tls::OriginOptions> Store::origin_options(std::string_view
     return rule ? origins_[static_cast<std::size_t>(rule - policy_->origins().data())] : nullptr;
 }
 
+BoundSecret Store::bound_secret(std::size_t i) const { return {policy_->secrets()[i], *values_[i], forms_[i]}; }
+
 HostSecrets Store::for_host(std::string_view host) const {
     HostSecrets result;
     const auto bound = policy_->secrets_for(host);
     for (std::size_t i = 0; i < values_.size(); ++i) {
         const auto& rule = policy_->secrets()[i];
-        if (std::find(bound.begin(), bound.end(), &rule) != bound.end()) result.bound.push_back({rule, *values_[i]});
+        if (std::find(bound.begin(), bound.end(), &rule) != bound.end()) result.bound.push_back(bound_secret(i));
         else result.foreign.push_back(&rule);
     }
     return result;
@@ -87,7 +91,7 @@ HostSecrets Store::for_host(std::string_view host) const {
 
 std::vector<BoundSecret> Store::all() const {
     std::vector<BoundSecret> result;
-    for (std::size_t i = 0; i < values_.size(); ++i) result.push_back({policy_->secrets()[i], *values_[i]});
+    for (std::size_t i = 0; i < values_.size(); ++i) result.push_back(bound_secret(i));
     return result;
 }
 

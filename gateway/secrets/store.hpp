@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gateway/policy/policy.hpp"
+#include "gateway/secrets/pattern_set.hpp"
 #include "gateway/secrets/run_command.hpp"
 #include "gateway/secrets/secret_value.hpp"
 #include "gateway/tls/origin_options.hpp"
@@ -17,6 +18,7 @@ namespace sallyport::secrets {
 struct BoundSecret {
     const policy::SecretRule& rule;
     const SecretValue& value;
+    std::shared_ptr<const PatternSet> forms;  ///< in which the value may come back
 };
 
 /// The secrets as one host sees them. Valid as long as the store.
@@ -51,13 +53,15 @@ public:
 private:
     using Value = std::shared_ptr<const SecretValue>;
     void read_values(const RunCommand& run, const std::function<Value(const policy::SecretRule&)>& kept);
+    BoundSecret bound_secret(std::size_t index) const;
     Value value_from(const policy::SecretSource&) const;
     std::shared_ptr<const tls::OriginFiles> files_from(const policy::OriginRule&) const;
     void add_origin(const policy::OriginRule&, std::shared_ptr<const tls::OriginFiles>);
 
     std::shared_ptr<const policy::Policy> policy_;
-    std::vector<Value> values_;  ///< one for each of policy_->secrets(), in that order
-    std::vector<std::shared_ptr<const tls::OriginOptions>> origins_;  ///< likewise
+    std::vector<Value> values_;                             ///< one for each of policy_->secrets(), in that order
+    std::vector<std::shared_ptr<const PatternSet>> forms_;  ///< likewise
+    std::vector<std::shared_ptr<const tls::OriginOptions>> origins_;  ///< likewise, of policy_->origins()
 };
 
 }  // namespace sallyport::secrets

@@ -81,7 +81,7 @@ ScrubbedOrigin::ScrubbedOrigin(http::OriginEnd& inner, const std::vector<secrets
 Task<wire::ResponseHead> ScrubbedOrigin::read_head() {
     auto head = co_await inner_.read_head();
     if (!head) co_return head;
-    head->reason = scrubber_.replaced(head->reason);
+    scrubber_.edit(head->reason);
     head->fields = scrubbed(std::move(head->fields));
     if (wire::count(head->fields, "Sec-WebSocket-Extensions") > 0)
         co_return Error{ErrorKind::malformed, "the origin chose WebSocket extensions that it was not offered"};
@@ -93,8 +93,8 @@ Task<wire::ResponseHead> ScrubbedOrigin::read_head() {
 /// A field that has a secret in its name is left out.
 wire::Fields ScrubbedOrigin::scrubbed(wire::Fields fields) const {
     std::erase_if(fields, [&](wire::Field& field) {
-        field.value = scrubber_.replaced(field.value);
-        return scrubber_.replaced(field.name) != field.name;
+        scrubber_.edit(field.value);
+        return scrubber_.edit(field.name);
     });
     if (body_) remove_digests(fields);
     return fields;

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "gateway/secrets/scrubber.hpp"
 #include "gateway/secrets/store.hpp"
 
 namespace sallyport::test {
@@ -17,7 +18,7 @@ struct Vault {
     policy::SecretRule& bind(const std::string& name, std::string value) {
         auto& rule = add(name);
         values.emplace_back(std::span<char>(value.data(), value.size()));
-        secrets.bound.push_back({rule, values.back()});
+        secrets.bound.push_back({rule, values.back(), secrets::forms_of(rule, values.back())});
         return rule;
     }
     policy::SecretRule& foreign(const std::string& name) {
