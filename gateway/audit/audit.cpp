@@ -120,7 +120,7 @@ void Audit::write_events() {
             if (ending_ && unwritten_.empty() && batch.empty()) return;
         }
         room_.notify_all();
-        for (const auto& event : batch) unwritten_ += to_json(event);
+        for (const auto& event : batch) append_json(unwritten_, event);
         batch.clear();
         write_unwritten();
         const std::lock_guard lock(mutex_);

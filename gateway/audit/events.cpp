@@ -1,7 +1,5 @@
 #include "gateway/audit/events.hpp"
 
-#include <cstdio>
-
 #include "gateway/audit/json_line.hpp"
 
 namespace sallyport::audit {
@@ -80,18 +78,30 @@ std::string format_time(Time time) {
     const auto day = chr::floor<chr::days>(time);
     const chr::year_month_day date(day);
     const chr::hh_mm_ss clock(chr::floor<chr::milliseconds>(time - day));
-    char text[64];
-    std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                  static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                  static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+    std::string text = "0000-00-00T00:00:00.000Z";
+    const auto put = [&text](std::size_t end, std::int64_t value) {  // its last digit stands before `end`
+        for (; value > 0; value /= 10) text[--end] = static_cast<char>('0' + value % 10);
+    };
+    put(4, static_cast<int>(date.year()));
+    put(7, static_cast<unsigned>(date.month()));
+    put(10, static_cast<unsigned>(date.day()));
+    put(13, clock.hours().count());
+    put(16, clock.minutes().count());
+    put(19, clock.seconds().count());
+    put(23, clock.subseconds().count());
     return text;
 }
 
-std::string to_json(const Event& event) {
-    JsonLine line;
+void append_json(std::string& out, const Event& event) {
+    JsonLine line(out);
     std::visit([&](const auto& known) { write(line, known); }, event);
-    return std::move(line).finish();
+    line.finish();
+}
+
+std::string to_json(const Event& event) {
+    std::string line;
+    append_json(line, event);
+    return line;
 }
 
 }  // namespace sallyport::audit

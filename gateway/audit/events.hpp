@@ -90,5 +90,6 @@ using Event = std::variant<RequestEvent, ConnectionEvent, NameEvent, PacketEvent
 std::string format_time(Time time);
 /// One line with its line feed; see JsonLine for what is escaped and cut.
 std::string to_json(const Event& event);
+void append_json(std::string& out, const Event& event);
 
 }  // namespace sallyport::audit

@@ -41,28 +41,43 @@ std::uint32_t take_code_point(std::string_view& text) {
     return valid ? point : kReplacement;
 }
 
+/// Mostly runs of what stays as it is.
+void append_escaped(std::string& out, std::string_view text) {
+    const auto plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
+    while (!text.empty()) {
+        std::size_t run = 0;
+        while (run < text.size() && plain(text[run])) ++run;
+        out.append(text, 0, run);
+        text.remove_prefix(run);
+        if (text.empty()) return;
+        const auto point = take_code_point(text);
+        if (point == '"' || point == '\\') out.append(1, '\\').append(1, static_cast<char>(point));
+        else append_code_point(out, point);
+    }
+}
+
 }  // namespace
 
 std::string json_escape(std::string_view text) {
     std::string out;
-    out.reserve(text.size());
-    while (!text.empty()) {
-        const auto point = take_code_point(text);
-        if (point == '"' || point == '\\') out += '\\';
-        if (point >= 0x20 && point < 0x7f) out += static_cast<char>(point);
-        else append_code_point(out, point);
-    }
+    append_escaped(out, text);
     return out;
 }
 
 void JsonLine::key(std::string_view name) {
-    if (line_.size() > 1) line_ += ',';
-    line_.append("\"").append(name).append("\":");
+    out_ += std::exchange(before_, ',');
+    out_.append("\"").append(name).append("\":");
+}
+
+void JsonLine::quoted(std::string_view value) {
+    out_ += '"';
+    append_escaped(out_, value.substr(0, kMaxText));
+    out_ += '"';
 }
 
 JsonLine& JsonLine::text(std::string_view name, std::string_view value) {
     key(name);
-    line_.append("\"").append(json_escape(value.substr(0, kMaxText))).append("\"");
+    quoted(value);
     if (value.size() > kMaxText) number(std::string(name) + "_length", value.size());
     return *this;
 }
@@ -73,13 +88,13 @@ JsonLine& JsonLine::optional_text(std::string_view name, std::string_view value)
 
 JsonLine& JsonLine::number(std::string_view name, std::uint64_t value) {
     key(name);
-    line_ += std::to_string(value);
+    out_ += std::to_string(value);
     return *this;
 }
 
 JsonLine& JsonLine::boolean(std::string_view name, bool value) {
     key(name);
-    line_ += value ? "true" : "false";
+    out_ += value ? "true" : "false";
     return *this;
 }
 
@@ -87,16 +102,13 @@ JsonLine& JsonLine::texts(std::string_view name, const std::vector<std::string>&
     key(name);
     char separator = '[';
     for (const auto& value : values) {
-        line_ += std::exchange(separator, ',');
-        line_.append("\"").append(json_escape(std::string_view(value).substr(0, kMaxText))).append("\"");
+        out_ += std::exchange(separator, ',');
+        quoted(value);
     }
-    line_ += values.empty() ? "[]" : "]";
+    out_ += values.empty() ? "[]" : "]";
     return *this;
 }
 
-std::string JsonLine::finish() && {
-    line_ += "}\n";
-    return std::move(line_);
-}
+void JsonLine::finish() { out_.append(before_ == '{' ? "{}\n" : "}\n"); }
 
 }  // namespace sallyport::audit

@@ -13,8 +13,11 @@ namespace sallyport::audit {
 /// character, escape sequence or change of writing direction reaches a terminal; bytes that are no UTF-8 become \ufffd.
 std::string json_escape(std::string_view text);
 
+/// Writes behind what is in `out`, which must outlive it.
 class JsonLine {
 public:
+    explicit JsonLine(std::string& out) : out_(out) {}
+
     /// Longer texts are cut; "KEY_length" behind it then says how long it was. Cut where clients cannot forge it.
     static constexpr std::size_t kMaxText = 2048;
 
@@ -28,13 +31,15 @@ public:
     JsonLine& flag(std::string_view key, bool value) { return value ? boolean(key, true) : *this; }
     JsonLine& texts(std::string_view key, const std::vector<std::string>& values);
 
-    /// The object and a line feed.
-    std::string finish() &&;
+    /// The end of the object and a line feed.
+    void finish();
 
 private:
     void key(std::string_view name);
+    void quoted(std::string_view value);
 
-    std::string line_ = "{";
+    std::string& out_;
+    char before_ = '{';  ///< stands before the next key
 };
 
 }  // namespace sallyport::audit

@@ -8,12 +8,17 @@ constexpr std::size_t kMaxMethod = 32;
 constexpr std::size_t kMaxRule = 200;
 constexpr std::size_t kMaxPath = 512;
 
-std::string authority(const Subject& subject) {
-    if (subject.host.empty()) return subject.original_dst.to_string();
-    auto host = subject.host.substr(0, kMaxHost - 8);
+/// Host and port; `composed` is where that stands when it is not the host's own text.
+std::string_view authority(const Subject& subject, std::string& composed) {
+    if (subject.host.empty()) return composed = subject.original_dst.to_string();
+    const auto host = std::string_view(subject.host).substr(0, kMaxHost - 8);
     if (subject.port == 80 || subject.port == 443 || subject.port == 0) return host;
-    return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(subject.port);
+    const bool v6 = host.find(':') != std::string_view::npos;
+    composed.append(v6 ? "[" : "").append(host).append(v6 ? "]" : "");
+    return composed.append(":").append(std::to_string(subject.port));
 }
+
+std::string_view cut(std::string_view text, std::size_t most) { return text.substr(0, most); }
 
 Outcome outcome(Decision decision, bool would_deny) {
     return decision == Decision::deny ? Outcome::denied : would_deny ? Outcome::would_deny : Outcome::allowed;
@@ -26,19 +31,21 @@ Outcome outcome(const NameEvent& event) { return event.would_deny ? Outcome::wou
 Outcome outcome(const PacketEvent&) { return Outcome::denied; }
 Outcome outcome(const PolicyEvent&) { return Outcome::allowed; }
 
-LedgerKey key_of(const RequestEvent& event) {
-    const auto path = event.path.substr(0, event.path.find('?'));
-    return {outcome(event), authority(event), event.method.substr(0, kMaxMethod), event.rule.substr(0, kMaxRule),
-            path.substr(0, kMaxPath)};
+LedgerView key_of(const RequestEvent& event, std::string& composed) {
+    const auto path = cut(event.path, event.path.find('?'));
+    return {outcome(event), authority(event, composed), cut(event.method, kMaxMethod), cut(event.rule, kMaxRule),
+            cut(path, kMaxPath)};
 }
-LedgerKey key_of(const ConnectionEvent& event) {
-    return {outcome(event), authority(event), event.protocol, event.rule.substr(0, kMaxRule), {}};
+LedgerView key_of(const ConnectionEvent& event, std::string& composed) {
+    return {outcome(event), authority(event, composed), event.protocol, cut(event.rule, kMaxRule), {}};
 }
-LedgerKey key_of(const NameEvent& event) { return {outcome(event), event.name.substr(0, kMaxHost), "DNS", {}, {}}; }
-LedgerKey key_of(const PacketEvent& event) {
-    return {outcome(event), event.destination.substr(0, kMaxHost), event.packet_class, {}, {}};
+LedgerView key_of(const NameEvent& event, std::string&) {
+    return {outcome(event), cut(event.name, kMaxHost), "DNS", {}, {}};
 }
-LedgerKey key_of(const PolicyEvent& event) { return {outcome(event), {}, {}, {}, {}}; }
+LedgerView key_of(const PacketEvent& event, std::string&) {
+    return {outcome(event), cut(event.destination, kMaxHost), event.packet_class, {}, {}};
+}
+LedgerView key_of(const PolicyEvent& event, std::string&) { return {outcome(event), {}, {}, {}, {}}; }
 
 std::uint64_t count_of(const Event& event) {
     const auto* packet = std::get_if<PacketEvent>(&event);
@@ -47,14 +54,21 @@ std::uint64_t count_of(const Event& event) {
 
 }  // namespace
 
+LedgerView::LedgerView(Outcome that, std::string_view its_host, std::string_view its_method, std::string_view its_rule,
+                       std::string_view its_path)
+    : outcome(that), host(its_host), method(its_method), rule(its_rule), path(its_path) {}
+
+LedgerView::LedgerView(const LedgerKey& key) : LedgerView(key.outcome, key.host, key.method, key.rule, key.path) {}
+
 void Ledger::add(const Event& event) {
     if (std::holds_alternative<PolicyEvent>(event)) return;  // no traffic
-    auto key = std::visit([](const auto& known) { return key_of(known); }, event);
+    std::string composed;
+    const auto key = std::visit([&](const auto& known) { return key_of(known, composed); }, event);
     const auto count = count_of(event);
     total_ += count;
     totals_[key.outcome] += count;
     if (const auto known = entries_.find(key); known != entries_.end()) known->second += count;
-    else if (entries_.size() < kMaxKeys) entries_.emplace(std::move(key), count);
+    else if (entries_.size() < kMaxKeys) entries_.emplace(key.owned(), count);
     else others_[key.outcome] += count;
 }
 

@@ -67,6 +67,7 @@ struct Http1Connection {
 
     net::Stream stream;
     Http1Reader<false> reader;
+    std::string key;  ///< of the pool: where it leads
     std::optional<std::string> private_address;
     bool reused = false;
 };

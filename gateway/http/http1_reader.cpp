@@ -21,7 +21,7 @@ std::span<char> InputBuffer::prepare() {
     }
     if (end_ == capacity_ && capacity_ < kMaxBytes) {
         const auto grown = std::min(kMaxBytes, std::max(kBlock, capacity_ * 2));
-        auto bytes = std::make_unique_for_overwrite<char[]>(grown);
+        auto bytes = grown == kBlock ? BlockCache::take() : std::make_unique_for_overwrite<char[]>(grown);
         if (end_ > 0) std::memcpy(bytes.get(), bytes_.get(), end_);
         bytes_ = std::move(bytes);
         capacity_ = grown;
@@ -29,10 +29,19 @@ std::span<char> InputBuffer::prepare() {
     return {bytes_.get() + end_, capacity_ - end_};
 }
 
+void InputBuffer::commit(std::size_t n) {
+    end_ += n;
+    used_ = std::max(used_, end_);
+}
+
 void InputBuffer::release_if_empty() {
-    if (!empty()) return;
+    if (empty()) release();
+}
+
+void InputBuffer::release() {
+    if (capacity_ == kBlock) BlockCache::give_back(std::move(bytes_), used_);
     bytes_.reset();
-    capacity_ = begin_ = end_ = 0;
+    capacity_ = begin_ = end_ = used_ = 0;
 }
 
 template <bool is_request>

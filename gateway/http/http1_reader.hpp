@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/base/block_cache.hpp"
 #include "gateway/net/stream.hpp"
 #include "gateway/wire/http1_parser.hpp"
 
@@ -17,22 +18,30 @@ namespace sallyport::http {
 /// A flat buffer: bytes come in at the back, are used up from the front, and never exceed kMaxBytes.
 class InputBuffer {
 public:
-    static constexpr std::size_t kBlock = 16 * 1024;
+    static constexpr std::size_t kBlock = BlockCache::kBlock;
     static constexpr std::size_t kMaxBytes = wire::kMaxHeadBytes + kBlock;
+
+    InputBuffer() = default;
+    ~InputBuffer() { release(); }
+    InputBuffer(const InputBuffer&) = delete;
+    InputBuffer& operator=(const InputBuffer&) = delete;
 
     std::string_view data() const { return {bytes_.get() + begin_, end_ - begin_}; }
     bool empty() const { return begin_ == end_; }
     void consume(std::size_t n);
     /// Room for new bytes, moving or growing as needed; empty when the bound is reached.
     std::span<char> prepare();
-    void commit(std::size_t n) { end_ += n; }
+    void commit(std::size_t n);
     void release_if_empty();
 
 private:
+    void release();
+
     std::unique_ptr<char[]> bytes_;
     std::size_t capacity_ = 0;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
+    std::size_t used_ = 0;  ///< the most that end_ has been
 };
 
 template <bool is_request>

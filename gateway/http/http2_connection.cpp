@@ -3,12 +3,13 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <utility>
 
+#include "gateway/base/block_cache.hpp"
+
 namespace sallyport::http {
 namespace {
 
 using net::Task;
 
-constexpr std::size_t kReadBlock = 16 * 1024;
 constexpr std::size_t kWriteBlock = 64 * 1024;
 constexpr std::chrono::hours kBusy{24};  // without a byte; each exchange has a limit of its own
 
@@ -85,13 +86,14 @@ Task<void> Http2Connection::read_all(net::Stream& stream) {
     while (!session_.finished() && result) {
         result = co_await stream.wait_readable();
         if (!result) break;
-        const auto block = std::make_unique_for_overwrite<char[]>(kReadBlock);  // not held while nothing comes
-        const auto n = co_await stream.read_some({block.get(), kReadBlock});
+        auto block = BlockCache::take();  // not held while nothing comes
+        const auto n = co_await stream.read_some({block.get(), BlockCache::kBlock});
         if (!n) {
             result = n.error();
             break;
         }
         result = session_.receive({block.get(), *n});
+        BlockCache::give_back(std::move(block), *n);
         if (!session_.head_under_way()) stream.lifeline().progress();  // a head has its time for the whole of it
         look_after_phase(stream.lifeline());
         flush();

@@ -31,8 +31,12 @@ bool agreed_on_http2(const net::Stream& stream) {
 }  // namespace
 
 std::string OriginKey::text() const {
-    return (tls ? "https://" : "http://") + host + ":" + std::to_string(port) + (private_addresses ? " private" : "") +
-           (options ? " " + options->id : "") + protocol_text(protocol);
+    std::string out;
+    out.reserve(host.size() + 48 + (options ? options->id.size() : 0));
+    out.append(tls ? "https://" : "http://").append(host).append(":").append(std::to_string(port));
+    if (private_addresses) out += " private";
+    if (options) out.append(" ").append(options->id);
+    return out += protocol_text(protocol);
 }
 
 /// A connection with a lifeline of its own: no request owns it.
@@ -74,7 +78,7 @@ std::unique_ptr<Http1Connection> OriginPool::take_idle(const std::string& key) {
     // The youngest first: the likeliest to be alive.
     for (auto it = idle_.end(); it != idle_.begin();) {
         --it;
-        if (it->key != key) continue;
+        if (it->connection->key != key) continue;
         auto connection = std::move(it->connection);
         it = idle_.erase(it);
         if (connection->stream.is_idle_and_open()) return connection;
@@ -87,12 +91,13 @@ void OriginPool::drop_old() {
     while (!idle_.empty() && idle_.front().since < limit) idle_.pop_front();
 }
 
-void OriginPool::keep(std::string key, std::unique_ptr<Http1Connection> connection) {
+void OriginPool::keep(std::unique_ptr<Http1Connection> connection) {
     connection->stream.set_lifeline(nullptr);
     connection->reused = true;
     drop_old();
     if (idle_.size() >= kMaxIdle) idle_.pop_front();
-    idle_.push_back({std::move(key), std::move(connection), net::Clock::now()});
+    if (idle_.size() >= kMaxWarm) connection->stream.release_buffers();
+    idle_.push_back({std::move(connection), net::Clock::now()});
 }
 
 /// An HTTP/2 connection is not idle: it would have said that it goes.
@@ -118,7 +123,7 @@ Task<std::unique_ptr<OriginEnd>> OriginPool::acquire(OriginKey key, net::Lifelin
         end = std::make_unique<Http2OriginEnd>(std::move(connection), transport.private_address, key.tls, lifeline,
                                                executor);
     } else {
-        auto keep_it = [this, text = key.text()](auto it) { keep(text, std::move(it)); };
+        auto keep_it = [this](auto it) { keep(std::move(it)); };
         end = std::make_unique<Http1OriginEnd>(std::move(found->http1), std::move(keep_it));
     }
     co_return end;
@@ -133,7 +138,7 @@ Task<bool> OriginPool::ask_for_http2(OriginKey key, net::Lifeline& lifeline) {
     auto found = co_await find_or_connect(key, lifeline, false);
     if (!found) co_return found.error();
     const bool http2 = found->http2 != nullptr;
-    if (found->http1) keep(key.text(), std::move(found->http1));
+    if (found->http1) keep(std::move(found->http1));
     co_return http2;
 }
 
@@ -158,15 +163,16 @@ Task<OriginPool::Found> OriginPool::find_or_connect(const OriginKey& key, net::L
         if (lifeline.ended()) co_return lifeline.reason();
     }
     const auto marks = dialling_.contains(text) ? nullptr : std::make_unique<Dialling>(*this, text);
-    auto made = co_await connect(key, lifeline);
+    auto made = co_await connect(key, text, lifeline);
     if (made) speaks_http2_.put(text, made->http2 != nullptr);
     co_return made;
 }
 
-Task<OriginPool::Found> OriginPool::connect(const OriginKey& key, net::Lifeline& lifeline) {
+Task<OriginPool::Found> OriginPool::connect(const OriginKey& key, std::string text, net::Lifeline& lifeline) {
     auto socket = co_await dialler_.dial(lifeline, key.host, key.port, key.private_addresses);
     if (!socket) co_return socket.error();
     auto connection = std::make_unique<Http1Connection>(std::move(*socket), lifeline);
+    connection->key = std::move(text);
     connection->private_address = dialler_.private_peer(key.host, key.port, connection->stream.socket());
     bool http2 = key.protocol == OriginKey::Protocol::http2;
     if (key.tls) {
@@ -174,7 +180,7 @@ Task<OriginPool::Found> OriginPool::connect(const OriginKey& key, net::Lifeline&
         http2 = agreed_on_http2(connection->stream);
     }
     Found found;
-    if (http2) found.http2 = start_http2(key.text(), std::move(connection));
+    if (http2) found.http2 = start_http2(std::move(connection));
     else found.http1 = std::move(connection);
     co_return found;
 }
@@ -192,10 +198,10 @@ Task<void> OriginPool::start_tls(const OriginKey& key, net::Stream& stream) {
     co_return Result<void>{};
 }
 
-OriginPool::Http2Ptr OriginPool::start_http2(const std::string& key, std::unique_ptr<Http1Connection> made) {
+OriginPool::Http2Ptr OriginPool::start_http2(std::unique_ptr<Http1Connection> made) {
     auto origin = std::make_shared<Http2Origin>(watchdog_, std::move(made));
     const auto executor = origin->transport->stream.socket().get_executor();
-    const auto entry = http2_.emplace(key, origin);
+    const auto entry = http2_.emplace(origin->transport->key, origin);
     static constexpr Http2Times kTimes{kIdleTime, kIdleTime, kUnreadTime};
     auto run = [](OriginPool& pool, Http2Ptr it, decltype(entry) place) -> boost::asio::awaitable<void> {
         co_await it->connection.run(it->transport->stream, kTimes);

@@ -36,6 +36,7 @@ struct OriginKey {
 class OriginPool {
 public:
     static constexpr std::size_t kMaxIdle = 256;  ///< of connections that carry one request at a time
+    static constexpr std::size_t kMaxWarm = 16;   ///< of these: that keep their buffers
     static constexpr std::chrono::seconds kIdleTime{30};
     static constexpr std::chrono::seconds kUnreadTime{300};  ///< for an origin of HTTP/2 to take a byte
 
@@ -54,7 +55,6 @@ private:
     struct Http2Origin;
     using Http2Ptr = std::shared_ptr<Http2Origin>;
     struct Idle {
-        std::string key;
         std::unique_ptr<Http1Connection> connection;
         net::Clock::time_point since;
     };
@@ -68,11 +68,11 @@ private:
     Found find(const std::string& key, bool fresh);
     std::unique_ptr<Http1Connection> take_idle(const std::string& key);
     void drop_old();
-    void keep(std::string key, std::unique_ptr<Http1Connection>);
+    void keep(std::unique_ptr<Http1Connection>);
     net::Task<Found> find_or_connect(const OriginKey&, net::Lifeline&, bool fresh);
-    net::Task<Found> connect(const OriginKey&, net::Lifeline&);
+    net::Task<Found> connect(const OriginKey&, std::string text, net::Lifeline&);
     net::Task<void> start_tls(const OriginKey&, net::Stream&);
-    Http2Ptr start_http2(const std::string& key, std::unique_ptr<Http1Connection>);
+    Http2Ptr start_http2(std::unique_ptr<Http1Connection>);
 
     net::Dialler& dialler_;
     const tls::ClientContext& tls_;

@@ -36,6 +36,9 @@ void Lifeline::end(Error reason) {
 }
 
 void Lifeline::check(Clock::time_point now) {
+    const auto last_progress = deadline_ - allowed_;
+    if (now - last_progress >= Watchdog::kTick)
+        for (Cancellable* stream : attached_) stream->release_buffers();
     if (now >= deadline_) end({ErrorKind::timed_out, std::string("time limit: ") + phase_});
     else if (watched_client_ && watched_client_->peer_gone()) end({ErrorKind::end_of_stream, "the client went away"});
 }

@@ -27,6 +27,8 @@ public:
     virtual void cancel() = 0;
     /// True when the peer is known to be gone, though nobody reads at the moment.
     virtual bool peer_gone() = 0;
+    /// Nothing has come or gone for a while: what is held for speed alone may go.
+    virtual void release_buffers() {}
 
 protected:
     ~Cancellable() = default;

@@ -79,11 +79,16 @@ bool Stream::peer_gone() {
     return ::poll(&fd, 1, 0) == 1 && (fd.revents & gone);
 }
 
+void Stream::release_buffers() {
+    if (ssl_) SSL_free_buffers(ssl_.get());
+}
+
 Task<void> Stream::wait_for(Socket::wait_type what) {
     if (lifeline_->ended()) co_return lifeline_->reason();
     if (aborted_) co_return Error{ErrorKind::cancelled, "cancelled"};
     unpaused_ = 0;
     const auto [ec] = co_await socket_.async_wait(what, kNoThrow);
+    if (what == Socket::wait_read) asked_ = false;
     if (lifeline_->ended()) co_return lifeline_->reason();
     if (ec == boost::asio::error::operation_aborted) co_return Error{ErrorKind::cancelled, "cancelled"};
     if (ec) co_return Error{ErrorKind::io, ec.message()};
@@ -126,6 +131,8 @@ Task<void> Stream::let_others_run() {
 }
 
 Task<std::size_t> Stream::read_some(std::span<char> into) {
+    if (asked_)
+        if (auto ready = co_await wait_readable(); !ready) co_return ready.error();
     for (;;) {
         if (++unpaused_ > kMostUnpaused)
             if (auto go_on = co_await let_others_run(); !go_on) co_return go_on.error();
@@ -207,6 +214,7 @@ Task<void> Stream::write(std::string_view first, std::string_view second) {
             continue;
         }
         lifeline_->progress();
+        asked_ = true;
         const auto of_first = std::min(written, first.size());
         first.remove_prefix(of_first);
         second.remove_prefix(written - of_first);
@@ -219,8 +227,7 @@ Task<void> Stream::handshake(tls::SslPtr ssl) {
     BIO_set_data(bio, this);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl.get(), bio, bio);  // owns the BIO from here
-    SSL_set_mode(ssl.get(),
-                 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_set_mode(ssl.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_clear_mode(ssl.get(), SSL_MODE_AUTO_RETRY);  // a flood of key updates must come back to us
     SSL_set_read_ahead(ssl.get(), 1);                // header and body of a record in one recv(2)
     ssl_ = std::move(ssl);

@@ -72,6 +72,8 @@ public:
 
     void cancel() override;
     bool peer_gone() override;
+    /// What TLS holds to read and write with, where nothing is in it; it comes back with the next byte.
+    void release_buffers() override;
 
     /// Hands the stream from one session to another (origin pool); null while nobody uses it.
     void set_lifeline(Lifeline*);
@@ -98,6 +100,7 @@ private:
     bool aborted_ = false;
     int unpaused_ = 0;      ///< operations since this stream last waited
     bool drained_ = false;  ///< the TLS library has read all that had come
+    bool asked_ = false;    ///< something was written since, whose answer takes its time: no use in reading at once
     tls::SslPtr ssl_;
 };
 

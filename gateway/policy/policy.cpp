@@ -112,23 +112,19 @@ const OriginRule* Policy::origin_for(std::string_view host) const {
 }
 
 std::vector<const Rule*> Policy::rules_for(std::string_view host) const {
-    std::vector<std::uint32_t> found;
-    const auto add = [&found](const auto& map, std::string_view name) {
+    std::vector<const Rule*> found;
+    const auto add = [&](const auto& map, std::string_view name) {
         if (const auto at = map.find(name); at != map.end())
-            found.insert(found.end(), at->second.begin(), at->second.end());
+            for (const std::uint32_t rule : at->second) found.push_back(&rules_[rule]);
     };
     add(index_->exact, host);
     for_each_parent(host, [&](std::string_view parent) { add(index_->below, parent); });
     const auto address = index_->networks.empty() ? std::nullopt : IpAddress::parse(host);
     for (const auto& [network, rule] : index_->networks)
-        if (address && network.contains(*address)) found.push_back(rule);
-    std::sort(found.begin(), found.end());
+        if (address && network.contains(*address)) found.push_back(&rules_[rule]);
+    std::sort(found.begin(), found.end());  // in the order of the file
     found.erase(std::unique(found.begin(), found.end()), found.end());
-
-    std::vector<const Rule*> rules;
-    rules.reserve(found.size());
-    for (const std::uint32_t i : found) rules.push_back(&rules_[i]);
-    return rules;
+    return found;
 }
 
 std::vector<const SecretRule*> Policy::secrets_for(std::string_view host) const {

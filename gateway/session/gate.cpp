@@ -118,6 +118,7 @@ private:
             return refusal(421, "Host names port " + authority->port_text + ", the connection was made to port " +
                                     std::to_string(facts_.port));
         destination_.host = authority->host;
+        host_ = rules_.secrets->for_host(destination_.host);
         return std::nullopt;
     }
 
@@ -130,7 +131,6 @@ private:
 
     /// Names of fields that some origins read as others than they are here.
     Step check_names() {
-        const auto host = rules_.secrets->for_host(destination_.host);
         for (const auto& [name, value, sensitive] : head_.fields) {
             for (const auto path : kPathOverrides)
                 if (wire::same_to_cgi(name, path))
@@ -138,7 +138,7 @@ private:
             const auto poses_as = [&name = name](std::string_view known) {
                 return wire::same_to_cgi(name, known) && !wire::equal_ignoring_case(name, known);
             };
-            const auto& bound = host.bound;
+            const auto& bound = host_.bound;
             if (std::ranges::any_of(kFraming, poses_as) || std::ranges::any_of(kMethodOverrides, poses_as) ||
                 std::ranges::any_of(bound, [&](const auto& s) { return s.rule.header && poses_as(*s.rule.header); }))
                 return refusal(400, name + " is read as another field by some origins, which take \"_\" for \"-\"");
@@ -182,9 +182,8 @@ private:
         if (verdict.reason != policy::Reason::denied_by_rule)
             r.suggestion = policy::suggest_rule(destination_, &facts, facts_.tls);
         // A placeholder that goes astray is worth an alarm even where the policy refuses the request anyway.
-        const auto host = rules_.secrets->for_host(destination_.host);
         const auto text = target_->to_string();
-        const auto found = secrets::inject({{}, host.foreign}, {destination_.host, true, text}, head_.fields);
+        const auto found = secrets::inject({{}, host_.foreign}, {destination_.host, true, text}, head_.fields);
         if (const auto* astray = std::get_if<secrets::InjectionRefused>(&found); astray && astray->alarm)
             r.alarm = astray->reason;
         return r;
@@ -194,27 +193,26 @@ private:
         head_.target = target_->to_string();
         const auto* route = rules_.policy->route_for(destination_.host);
         const bool tls = facts_.tls && (!route || route->tls);
-        auto host = rules_.secrets->for_host(destination_.host);
-        auto done = secrets::inject(host, {destination_.host, tls, head_.target}, head_.fields);
+        auto done = secrets::inject(host_, {destination_.host, tls, head_.target}, head_.fields);
         if (auto* refused = std::get_if<secrets::InjectionRefused>(&done)) {
             auto r = refusal(403, refused->reason);
             if (refused->alarm) r.alarm = refused->reason;
             return r;
         }
         secrets_ = std::move(std::get<secrets::Injected>(done).names);
-        bound_ = std::move(host.bound);
-        if (bound_.empty()) return std::nullopt;
+        const auto& bound = host_.bound;
+        if (bound.empty()) return std::nullopt;
         ask_for_readable(head_.fields);
         if (!tls) return std::nullopt;
         put_in_target();
-        if (head_.body.kind != wire::Framing::none) body_ = secrets::body_syntax(bound_, head_.fields);
+        if (head_.body.kind != wire::Framing::none) body_ = secrets::body_syntax(bound, head_.fields);
         return std::nullopt;
     }
 
     /// The decision was made on the placeholder; nobody but the origin sees what comes in its place.
     void put_in_target() {
         std::set<std::string> used;
-        auto target = secrets::with_secrets(bound_, head_.target, used);
+        auto target = secrets::with_secrets(host_.bound, head_.target, used);
         head_.sensitive_target = !used.empty();
         head_.target = std::move(target);
         for (const auto& name : used)
@@ -232,7 +230,7 @@ private:
         p.tls = facts_.tls;
         p.methods = std::move(methods_);
         p.facts = std::move(*target_);
-        p.bound = std::move(bound_);
+        p.bound = std::move(host_.bound);
         p.store = rules_.secrets;
         p.body = body_;
         wire::set(head_.fields, "Host", host_field(p.way.origin, p.way.tls));
@@ -253,7 +251,7 @@ private:
     std::string would_deny_;
     std::vector<std::string> methods_;
     std::vector<std::string> secrets_;
-    std::vector<secrets::BoundSecret> bound_;
+    secrets::HostSecrets host_;  ///< of the destination, once that is known
     std::optional<secrets::BodySyntax> body_;
 };
 

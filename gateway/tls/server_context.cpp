@@ -54,10 +54,10 @@ ServerContext::ServerContext() : context_(SSL_CTX_new(TLS_server_method())) {
                                                "TLS_CHACHA20_POLY1305_SHA256") == 1;
     if (!made) throw StartupError("cannot set up TLS for clients: " + openssl_error());
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                     SSL_OP_PRIORITIZE_CHACHA);
+                                     SSL_OP_PRIORITIZE_CHACHA | SSL_OP_CLEANSE_PLAINTEXT);
     // Without NO_AUTO_CHAIN each handshake would search the (empty) trust store for the leaf's issuer.
-    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                  SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_sess_set_cache_size(context, kMaxSessions);
     SSL_CTX_set_tlsext_servername_callback(context, check_server_name);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
