@@ -37,8 +37,8 @@ table ip bench {
 
 class Ground:
     def __init__(self):
-        for place in ("/run", "/dev/shm"):
-            run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place])
+        for place, mode in (("/run", "755"), ("/dev/shm", "1777")):
+            run(["mount", "-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", place])
         self.directory = pathlib.Path("/run/bench")
         pathlib.Path("/run/netns").mkdir()
         self.directory.mkdir()

@@ -21,7 +21,7 @@ http {{
   keepalive_timeout 1h;
   keepalive_requests 1000000000;
   http2_max_concurrent_streams 512;
-  http2_recv_timeout 1h;
+  client_header_timeout 1h;
   sendfile on;
   tcp_nopush on;
   output_buffers 4 256k;

@@ -22,15 +22,18 @@ _HTTP = """
   http-reuse always
   log-format '{{"time":"%T","client":"%ci","host":"%[capture.req.hdr(0)]","request":"%{{+E}}r","status":%ST,"bytes":%B,"duration":%Ta}}'
 frontend guarded
-  bind :{port} ssl crt {both} alpn h2,http/1.1 backlog 4096
+  bind :{port} ssl crt {both} alpn h2,http/1.1 backlog 4096 prefer-client-ciphers
   declare capture request len 64
   http-request capture req.hdr(host) id 0
   http-request deny unless {{ path /small /large /header /events }} METH_GET or {{ path_beg /upload/ }}
   http-request set-header X-Api-Key {secret}
   use_backend events if {{ ssl_fc_sni {sse} }}
+  use_backend api_by_h2 if {{ ssl_fc_alpn h2 }}
   default_backend api
 backend api
   server origin {origin}:443 ssl verify required ca-file {ca} sni str({api}) verifyhost {api} alpn http/1.1
+backend api_by_h2  # many streams would need as many connections otherwise
+  server origin {origin}:443 ssl verify required ca-file {ca} sni str({api}) verifyhost {api} alpn h2
 backend events
   server origin {events}:443 ssl verify required ca-file {ca} sni str({sse}) verifyhost {sse}
 """

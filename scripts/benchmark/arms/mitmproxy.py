@@ -20,7 +20,7 @@ class Mitmproxy(Arm):
         return ["mitmdump", "--quiet", "--mode", "transparent", "--listen-port", PROXY_PORT,
                 "--scripts", pathlib.Path(__file__).parent.with_name("mitmproxy_addon.py"),
                 "--set", f"confdir={self.folder}", "--set", f"ssl_verify_upstream_trusted_ca={self.ground.ca}",
-                "--set", "stream_large_bodies=1m", "--ignore-hosts", f"^{PASS.replace('.', '[.]')}:443$"]
+                "--set", "stream_large_bodies=1m", "--ignore-hosts", f"^{PASS.replace('.', '[.]')}$"]
 
     def environment(self):
         return {**super().environment(), "BENCH_SECRET": SECRET, "BENCH_LOG": str(self.folder / "access.jsonl")}

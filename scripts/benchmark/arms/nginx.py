@@ -15,7 +15,7 @@ http {{
   keepalive_timeout 1h;
   keepalive_requests 1000000000;
   http2_max_concurrent_streams 512;
-  http2_recv_timeout 1h;
+  client_header_timeout 1h;
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi;
@@ -41,7 +41,7 @@ http {{
   proxy_ssl_session_reuse on;
   proxy_ssl_protocols TLSv1.2 TLSv1.3;
 
-  upstream api {{ server {origin}:443; keepalive 256; keepalive_requests 1000000000; keepalive_time 1h; }}
+  upstream api {{ server {origin}:443; keepalive 4096; keepalive_requests 1000000000; keepalive_time 1h; }}
   server {{
     listen {port} ssl http2 backlog=4096;
     server_name {api};

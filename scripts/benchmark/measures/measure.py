@@ -14,7 +14,7 @@ class Measure:
     def __init__(self, options, tools):
         self.options = options
         self.tools = tools
-        self.seconds = 0.5 if options.quick else 3
+        self.seconds = 1 if options.quick else 3
 
     def suits(self, arm):
         """Whether this arm takes part."""
