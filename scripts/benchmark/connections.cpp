@@ -1,5 +1,5 @@
-// New TLS connections as fast as they come, which no client of Debian's does with a full handshake and a name of its own
-// for each.
+// New TLS connections as fast as they come, which no client of Debian's does with a full handshake and a name of its
+// own for each.
 //   bench_connections rate ADDRESS NAME PATH PARALLEL SECONDS   one after another, each asks once; prints how many
 //   bench_connections hold ADDRESS NAME PATH PARALLEL COUNT     holds COUNT that have asked once, until stdin ends
 //   bench_connections first ADDRESS NAME PATH                   tries until it is answered; prints the monotonic clock
@@ -109,8 +109,12 @@ private:
                 kept_.splice(kept_.end(), going_, client);
                 ++ended_;
                 return;
-            case TlsClient::State::done: ++ended_; break;
-            case TlsClient::State::failed: note(client->error()); break;
+            case TlsClient::State::done:
+                ++ended_;
+                break;
+            case TlsClient::State::failed:
+                note(client->error());
+                break;
         }
         going_.erase(client);
     }

@@ -16,7 +16,7 @@ using namespace sallyport::policy;
 namespace {
 
 constexpr int kBatches = 51;
-constexpr int kDecisionsEach = 2000;
+constexpr std::chrono::duration<double> kBatch{0.002};
 
 /// `count` rules, `each_host` of them for every host; the request that is asked about meets the last one.
 std::shared_ptr<const Policy> make_policy(int count, int each_host) {
@@ -29,21 +29,28 @@ std::shared_ptr<const Policy> make_policy(int count, int each_host) {
     throw std::runtime_error(std::get<std::vector<Mistake>>(loaded).front().to_string());
 }
 
+/// Seconds for so many decisions, each of which allows.
+std::chrono::duration<double> time_for(int decisions, const Policy& policy, const Destination& to,
+                                       const Target& target) {
+    int allowed = 0;
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < decisions; ++i) allowed += decide_request(policy, to, {"GET", target}).allowed;
+    const auto took = std::chrono::steady_clock::now() - begin;
+    if (allowed != decisions) throw std::runtime_error("the last rule should allow it");
+    return took;
+}
+
 double nanoseconds(int count, int each_host) {
     const auto policy = make_policy(count, each_host);
     const Destination to{"host-" + std::to_string((count - 1) / each_host) + ".bench.test", 443};
     std::string why;
     const auto target = normalise_target("/v1/projects/" + std::to_string(count - 1) + "/items?page=2", why);
     if (!target) throw std::runtime_error(why);
+    time_for(1, *policy, to, *target);
+    const int each = std::max(1, static_cast<int>(kBatch / time_for(1, *policy, to, *target)));
     std::vector<double> batches;
-    for (int batch = 0; batch < kBatches; ++batch) {
-        int allowed = 0;
-        const auto begin = std::chrono::steady_clock::now();
-        for (int i = 0; i < kDecisionsEach; ++i) allowed += decide_request(*policy, to, {"GET", *target}).allowed;
-        const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
-        if (allowed != kDecisionsEach) throw std::runtime_error("the last rule should allow it");
-        batches.push_back(took.count() / kDecisionsEach);
-    }
+    for (int batch = 0; batch < kBatches; ++batch)
+        batches.push_back(time_for(each, *policy, to, *target).count() / each * 1e9);
     std::nth_element(batches.begin(), batches.begin() + kBatches / 2, batches.end());
     return batches[kBatches / 2];
 }

@@ -58,7 +58,7 @@ def _missing(results, measures, arms):
 
 def markdown(results, measures, arms):
     lines = ["## Benchmark", ""] + [f"- {line}" for line in results.about.values()]
-    lines += [f"- {results.rounds} complete rounds, all arms one after another in each; medians, and in brackets the median of "
+    lines += [f"- {results.rounds} round(s), all arms one after another in each; medians, and in brackets the median of "
               "the rounds' ratios to nginx, unless it says otherwise", ""]
     lines += _goals(results)
     for measure in measures:

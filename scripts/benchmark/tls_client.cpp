@@ -48,10 +48,7 @@ tls::SslCtxPtr make_context() {
 }
 
 TlsClient::TlsClient(SSL_CTX* context, Target target)
-    : target_(std::move(target)),
-      socket_(start_to_connect(target_)),
-      ssl_(::SSL_new(context)),
-      events_(EPOLLOUT) {
+    : target_(std::move(target)), socket_(start_to_connect(target_)), ssl_(::SSL_new(context)), events_(EPOLLOUT) {
     if (!ssl_) throw std::runtime_error("SSL_new");
     ::SSL_set_fd(ssl_.get(), socket_.get());
     ::SSL_set_tlsext_host_name(ssl_.get(), target_.name.c_str());
@@ -66,9 +63,14 @@ TlsClient::State TlsClient::fail(std::string why) {
 
 TlsClient::State TlsClient::wait_for(int ssl_result) {
     switch (::SSL_get_error(ssl_.get(), ssl_result)) {
-        case SSL_ERROR_WANT_READ: events_ = EPOLLIN; return State::going;
-        case SSL_ERROR_WANT_WRITE: events_ = EPOLLOUT; return State::going;
-        default: return fail(ssl_error_text(phase_ == Phase::handshake ? "handshake" : "connection"));
+        case SSL_ERROR_WANT_READ:
+            events_ = EPOLLIN;
+            return State::going;
+        case SSL_ERROR_WANT_WRITE:
+            events_ = EPOLLOUT;
+            return State::going;
+        default:
+            return fail(ssl_error_text(phase_ == Phase::handshake ? "handshake" : "connection"));
     }
 }
 

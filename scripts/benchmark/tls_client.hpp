@@ -19,8 +19,8 @@ tls::SslCtxPtr make_context();
 struct Target {
     std::string address;
     std::uint16_t port = 443;
-    std::string name;  ///< SNI, Host, and what the certificate has to be for
-    std::string path;  ///< to ask for; empty: nothing is asked
+    std::string name;   ///< SNI, Host, and what the certificate has to be for
+    std::string path;   ///< to ask for; empty: nothing is asked
     bool keep = false;  ///< the connection stays open after the answer
 };
 

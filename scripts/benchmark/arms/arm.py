@@ -16,6 +16,8 @@ class Arm:
     passes = False       #: relays TLS untouched
     only = None          #: the measures that it takes part in, where those are few
 
+    slow = False         #: a handshake takes it some ten milliseconds
+
     def __init__(self, ground, options):
         self.ground = ground
         self.options = options

@@ -8,7 +8,7 @@ from ground import PASS, PROXY_PORT, SECRET
 class Mitmproxy(Arm):
     key = "mitmproxy"
     title = "mitmproxy"
-    mints = passes = True
+    mints = passes = slow = True
 
     def prepare(self):
         super().prepare()

@@ -41,7 +41,7 @@ class Squid(Arm):
     key = "squid"
     title = "squid (ssl-bump)"
     http2 = False
-    mints = passes = True
+    mints = passes = slow = True
 
     def prepare(self):
         super().prepare()

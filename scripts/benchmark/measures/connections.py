@@ -16,7 +16,7 @@ class Connections(Measure):
 
     def run(self, arm):
         with Clock(arm.pids) as clock:
-            printed = run(self.tool("rate", ORIGIN, self.host, self.path, PARALLEL, self.seconds), arm.namespace)
+            printed = run(self.tool("rate", ORIGIN, self.host, self.path, PARALLEL, self.seconds_for(arm)), arm.namespace)
         told = json.loads(printed)
         if told["connections"] == 0 or told["failed"] > told["connections"] / 1000:
             raise Failure(f"{told['failed']} connections failed, {told['connections']} did not: {told['error']}")

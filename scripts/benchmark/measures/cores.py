@@ -18,10 +18,10 @@ class Cores(Measure):
         return arm.key in ("sallyport", "nginx-2", "haproxy") and len(processes.ALL_CORES) > 1
 
     def run(self, arm):
-        one, _ = wrk(arm, CONNECTIONS, self.seconds)
+        one, _ = wrk(arm, CONNECTIONS, self.seconds_for(arm))
         try:
             processes.set_cores(arm.pids, processes.ALL_CORES[:2])
-            two, clock = wrk(arm, CONNECTIONS, self.seconds)
+            two, clock = wrk(arm, CONNECTIONS, self.seconds_for(arm))
         finally:
             processes.set_cores(arm.pids, [processes.proxy_core()])
         rates = [told["requests"] / told["duration"] * 1e6 for told in (one, two)]

@@ -16,6 +16,10 @@ class Measure:
         self.tools = tools
         self.seconds = 1 if options.quick else 3
 
+    def seconds_for(self, arm):
+        """Where making the connections alone takes a second, more of them."""
+        return self.seconds * 3 if arm.slow else self.seconds
+
     def suits(self, arm):
         """Whether this arm takes part."""
         return (arm.only is None or self.key in arm.only) and self.can(arm)

@@ -1,4 +1,5 @@
 """Requests on connections that stay open, over HTTP/1.1 by wrk and over HTTP/2 by h2load."""
+import contextlib
 import json
 import pathlib
 import re
@@ -24,7 +25,7 @@ def wrk(arm, connections, seconds, path="/small"):
         script.write(_WRK_SCRIPT)
         script.flush()
         with Clock(arm.pids) as clock:
-            printed = run(["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s",
+            printed = run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s",
                            "-s", script.name, f"https://{API}{path}"], arm.namespace)
     told = json.loads(printed.partition("JSON")[2])
     if told["requests"] == 0 or told["failed"] > told["requests"] / 1000:
@@ -46,9 +47,10 @@ class Http1(Measure):
 
     def run(self, arm):
         figures = {}
-        wrk(arm, max(self.points), 1)  # so that connections to the origin are there
+        with contextlib.suppress(Failure):
+            wrk(arm, max(self.points), 1)  # so that connections to the origin are there
         for connections in self.points:
-            told, clock = wrk(arm, connections, self.seconds)
+            told, clock = wrk(arm, connections, self.seconds_for(arm))
             figures |= {f"rate@{connections}": told["requests"] / told["duration"] * 1e6,
                         f"p50@{connections}": told["p50"], f"p99@{connections}": told["p99"]}
             if arm.pids:
@@ -79,7 +81,7 @@ class Http2(Measure):
         for connections, streams in self.points:
             self._load(arm, connections, streams, 1)  # so that connections to the origin are there
             figures |= self._figures(arm, f"{connections}x{streams}",
-                                     *self._load(arm, connections, streams, max(1, round(self.seconds))))
+                                     *self._load(arm, connections, streams, self.seconds_for(arm)))
         return figures
 
     @staticmethod
@@ -88,6 +90,7 @@ class Http2(Measure):
             log = pathlib.Path(folder) / "requests"
             with Clock(arm.pids) as clock:
                 printed = run(["h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-D{seconds}", "--npn-list=h2",
+                               f"-T{seconds + 5}s",  # a client that is late with its handshake would wait for ever
                                f"--log-file={log}", f"https://{API}/small"], arm.namespace)
             rows = [line.split("\t") for line in log.read_text().splitlines()]
         if "Application protocol: h2" not in printed:
