@@ -62,5 +62,6 @@ def goals(results):
         _below("each idle intercepted connection: under 40 KB", own("memory", "each"), 40, "{:.1f} KB"),
         _below("first answer: within 50 ms of the start", own("start", "first"), 50, "{:.0f} ms"),
         _below("added to a server-sent event: under 1 ms", added, 1000, "{:.0f} µs"),
-        _below("a decision over 10,000 rules: under 1 µs", own("decision", "10,000, ten for each host"), 1000, "{:.0f} ns"),
+        _below("a decision over 10,000 rules: under 1 µs", own("decision", "10,000, ten for each host"), 1000,
+               "{:.0f} ns"),
     ]

@@ -21,15 +21,16 @@ _PEERS = ["nginx", "haproxy", "squid-openssl", "mitmproxy", "wrk", "nghttp2-clie
 
 
 def _options():
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures the gateway beside what people use instead.",
-                                     epilog="arms: " + ", ".join(arm.key for arm in ARMS) + "; measures: " +
-                                     ", ".join(measure.key for measure in MEASURES))
+    known = {"arms": [arm.key for arm in ARMS], "measures": [measure.key for measure in MEASURES]}
+    parser = argparse.ArgumentParser(prog="scripts/bench",
+                                     description="Measures the gateway beside what people use instead.",
+                                     epilog="; ".join(f"{what}: {', '.join(keys)}" for what, keys in known.items()))
     names = lambda text: text.split(",")  # noqa: E731
     parser.add_argument("--rounds", type=int, metavar="N", help="default: 5")
     parser.add_argument("--quick", action="store_true", help="one round of short measures: whether all of it works")
-    parser.add_argument("--arms", type=names, metavar="A,B", default=[arm.key for arm in ARMS])
-    parser.add_argument("--measures", type=names, metavar="X,Y", default=[measure.key for measure in MEASURES])
-    parser.add_argument("--against", metavar="PROGRAM", help="another build of sallyport, as an arm of its own (other-build)")
+    parser.add_argument("--arms", type=names, metavar="A,B", default=known["arms"])
+    parser.add_argument("--measures", type=names, metavar="X,Y", default=known["measures"])
+    parser.add_argument("--against", metavar="PROGRAM", help="another build of sallyport as an arm, other-build")
     parser.add_argument("--out", metavar="FILE", help="the tables, in Markdown (default: standard output)")
     parser.add_argument("--svg", metavar="FILE", help="the picture")
     parser.add_argument("--json", metavar="FILE", help="every figure of every round")
@@ -37,10 +38,9 @@ def _options():
     parser.add_argument("--program", help=argparse.SUPPRESS)
     parser.add_argument("--tools", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    for given, known in ((options.arms, ARMS), (options.measures, MEASURES)):
-        unknown = set(given) - {each.key for each in known}
-        if unknown:
-            parser.error("unknown: " + ", ".join(sorted(unknown)))
+    unknown = set(options.arms) - set(known["arms"]) | set(options.measures) - set(known["measures"])
+    if unknown:
+        parser.error("unknown: " + ", ".join(sorted(unknown)))
     options.rounds = options.rounds or (1 if options.quick else 5)
     if options.against:
         options.against = os.path.abspath(options.against)
@@ -55,11 +55,13 @@ def _say(text):
 
 def _about():
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    versions = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *_PEERS], capture_output=True, text=True)
+    versions = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *_PEERS], capture_output=True,
+                              text=True)
     cores = processes.ALL_CORES
     placed = ("client and origin on one, the proxy on the other" if len(cores) > 1 else
               "shared by client, origin and proxy, since there is no other")
-    return {"machine": f"{model.group(1) if model else 'unknown CPU'}, Linux {os.uname().release}, {len(cores)} core(s): {placed}",
+    machine = f"{model.group(1) if model else 'unknown CPU'}, Linux {os.uname().release}, {len(cores)} core(s)"
+    return {"machine": f"{machine}: {placed}",
             "load": "load average before the start: %.2f, %.2f, %.2f" % os.getloadavg(),
             "versions": ", ".join(versions.stdout.splitlines())}
 
@@ -93,10 +95,12 @@ def _measure(measure, arm, number, results):
         if arm.process and arm.process.poll() is not None:
             arm.launch()
             arm.wait()
-        results.add(measure.key, arm.key, number, measure.run(arm))
+        for figures in measure.run(arm):
+            results.add(measure.key, arm.key, number, figures)
     except (Failure, OSError, ValueError, subprocess.SubprocessError) as failure:
         _say(f"{measure.key}, {arm.key}: {failure}")
         results.miss(measure.key, arm.key, f"could not be measured in round {number}: {failure}")
+    arm.empty_logs()
 
 
 def _run(options, results):

@@ -7,7 +7,7 @@ _PANELS = [
     ("tls", "rate", "New TLS connections/s", "a full handshake and a request each; more is better", "{:,.0f}"),
     ("h1", "cpu@128", "CPU seconds for 10,000 requests", "of the proxy; less is better", "{:.2f}"),
 ]
-_ARMS = [("sallyport", "sallyport"), ("nginx", "nginx"), ("haproxy", "haproxy"), ("squid", "squid"), ("mitmproxy", "mitmproxy")]
+_ARMS = ["sallyport", "nginx", "haproxy", "squid", "mitmproxy"]
 _WIDTH, _LEFT, _BAR, _GAP, _HEAD, _VALUE = 760, 96, 16, 6, 44, 90
 # Colours that can be read on white and on black: which of them a page has, a picture cannot know.
 _STYLE = """
@@ -20,18 +20,18 @@ _CUT = 5  # a bar that is so many times the median is cut, or the others could n
 
 
 def _bars(results, measure, figure, form, top):
-    values = [(key, name, results.median(measure, key, figure)) for key, name in _ARMS]
-    values = [entry for entry in values if entry[2] is not None]
+    values = [(arm, results.median(measure, arm, figure)) for arm in _ARMS]
+    values = [entry for entry in values if entry[1] is not None]
     if not values:
         return
-    numbers = [value for _, _, value in values]
+    numbers = [value for _, value in values]
     longest = min(max(numbers), _CUT * statistics.median(numbers))
-    for number, (key, name, value) in enumerate(values):
+    for number, (arm, value) in enumerate(values):
         y = top + number * (_BAR + _GAP)
         full = _WIDTH - _LEFT - _VALUE
         length = max(1, full * min(value / longest, 1))
-        kind = "ours" if key == "sallyport" else "other"
-        yield f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">{name}</text>'
+        kind = "ours" if arm == "sallyport" else "other"
+        yield f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">{arm}</text>'
         shape = f"M{_LEFT} {y}h{length:.1f}v{_BAR}h-{length:.1f}z"
         if value > longest:
             shape = (f"M{_LEFT} {y}h{full - 28}l-8 {_BAR}h-{full - 36}z"
@@ -50,5 +50,6 @@ def svg(results):
                      f'<tspan dx="6">{html.escape(subtitle)}</tspan></text>')
         parts += bars
         top += _HEAD + len(bars) // 3 * (_BAR + _GAP) + 8
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top + 4}" width="{_WIDTH}" height="{top + 4}" '
-            f'role="img" aria-label="Sallyport beside other proxies">\n<style>{_STYLE}</style>\n' + "\n".join(parts) + "\n</svg>\n")
+    size = f'viewBox="0 0 {_WIDTH} {top + 4}" width="{_WIDTH}" height="{top + 4}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="Sallyport beside other proxies">'
+    return "\n".join([head, f"<style>{_STYLE}</style>", *parts, "</svg>", ""])

@@ -107,7 +107,8 @@ def memory(pids):
     """Resident bytes of the processes and all below them, and those of them that they share with nobody."""
     resident = private = 0
     for pid in tree(pids):
-        fields = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+        lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+        fields = dict(line.split(":", 1) for line in lines)
         number = {key: int(value.split()[0]) * 1024 for key, value in fields.items()}
         resident += number["Rss"]
         private += number["Private_Clean"] + number["Private_Dirty"]

@@ -11,7 +11,7 @@ class Results:
         self.rounds = 0             #: complete ones
 
     def add(self, measure, arm, round_number, figures):
-        self.samples.setdefault(measure, {}).setdefault(arm, {})[str(round_number)] = figures
+        self.samples.setdefault(measure, {}).setdefault(arm, {}).setdefault(str(round_number), {}).update(figures)
 
     def miss(self, measure, arm, why):
         self.missing.setdefault(measure, {})[arm] = why

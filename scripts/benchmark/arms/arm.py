@@ -1,10 +1,13 @@
 """An arm: one way from a client to the origin, in namespaces of its own. All are up at the same time, and idle but for
 the one that is measured."""
+import os
 import time
 
 import processes
 from ground import API, SECRET
 from processes import Failure, run
+
+_LOG_LIMIT = 64 << 20
 
 
 class Arm:
@@ -69,6 +72,12 @@ class Arm:
 
     def expected_header(self):
         return SECRET if self.intercepts else ""
+
+    def empty_logs(self):
+        """They are in memory, and all that write them append."""
+        for file in self.folder.iterdir():
+            if file.is_file() and file.stat().st_size > _LOG_LIMIT:
+                os.truncate(file, 0)
 
     def last_line(self):
         lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()

@@ -12,3 +12,6 @@ class Direct(Arm):
 
     def launch(self):
         pass
+
+    def empty_logs(self):
+        pass

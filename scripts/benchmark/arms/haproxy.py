@@ -20,7 +20,7 @@ _HTTP = """
   timeout http-request 30s
   timeout http-keep-alive 1h
   http-reuse always
-  log-format '{{"time":"%T","client":"%ci","host":"%[capture.req.hdr(0)]","request":"%{{+E}}r","status":%ST,"bytes":%B,"duration":%Ta}}'
+  log-format '{{"time":"%T","client":"%ci","host":"%[capture.req.hdr(0)]","request":"%r","status":%ST,"bytes":%B,"duration":%Ta}}'
 frontend guarded
   bind :{port} ssl crt {both} alpn h2,http/1.1 backlog 4096 prefer-client-ciphers
   declare capture request len 64

@@ -1,6 +1,4 @@
 """The sealed form, complete: a doorway in the namespace of the client, the gateway in another one."""
-import os
-
 import processes
 from arms.arm import Arm
 from ground import API, DOMAIN, FRESH, NAME_SERVER, PASS, SECRET, SSE
@@ -86,9 +84,6 @@ class Sallyport(Arm):
 
     def launch(self):
         # Started by root, since it opens everything before it becomes nobody itself.
-        audit = self.folder / "audit.jsonl"
-        if audit.exists():
-            os.truncate(audit, 0)
         self.process = processes.start(self.command(), self.folder / "log", self.uplink, processes.proxy_core(),
                                        cwd=self.folder, env=self.environment())
 

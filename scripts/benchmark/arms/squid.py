@@ -46,7 +46,8 @@ class Squid(Arm):
     def prepare(self):
         super().prepare()
         (self.folder / "squid.conf").write_text(_CONFIG.format(
-            port=PROXY_PORT, ca_both=self.ground.ca_both, ca=self.ground.ca, folder=self.folder, passed=PASS, secret=SECRET))
+            port=PROXY_PORT, ca_both=self.ground.ca_both, ca=self.ground.ca, folder=self.folder, passed=PASS,
+            secret=SECRET))
         run(["/usr/lib/squid/security_file_certgen", "-c", "-s", self.folder / "certificates", "-M", "16MB"])
         run(["chown", "-R", f"{NOBODY}:{NOBODY}", self.folder])
 

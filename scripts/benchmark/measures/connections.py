@@ -23,7 +23,7 @@ class Connections(Measure):
         figures = {"rate": told["connections"] / told["seconds"]}
         if arm.pids:
             figures |= {"cpu": per_thousand(clock, told["connections"], 1), "busy": clock.busy}
-        return figures
+        yield figures
 
 
 class KnownName(Connections):
@@ -43,8 +43,8 @@ class KnownNameHandshake(Connections):
 class FreshName(Connections):
     key = "fresh"
     title = "New TLS connections to a new name each time"
-    note = ("The same, but each for a host that has never been asked for: a certificate is minted, the name resolved, and a "
-            "connection made to that origin. Ratios are to mitmproxy.")
+    note = ("The same, but each for a host that has never been asked for: a certificate is minted, the name resolved, "
+            "and a connection made to that origin. Ratios are to mitmproxy.")
     host = f"%.{FRESH}"
 
     reference = "mitmproxy"

@@ -9,10 +9,11 @@ CONNECTIONS = 128
 class Cores(Measure):
     key = "cores"
     title = "From one core to two"
-    note = (f"Requests/s over HTTP/1.1 on {CONNECTIONS} connections, the proxy bound to its core, then free to use both. This "
-            f"machine has {len(processes.ALL_CORES)}, so the second one is shared with client and origin. CPU: seconds for "
-            "10,000 requests with both.")
-    columns = [("one", "one core", "count"), ("two", "two cores", "count"), ("gain", "gain", "times"), ("cpu", "CPU", "seconds")]
+    note = (f"Requests/s over HTTP/1.1 on {CONNECTIONS} connections, the proxy bound to its core, then free to use both. "
+            f"This machine has {len(processes.ALL_CORES)}, so the second one is shared with client and origin. CPU: "
+            "seconds for 10,000 requests with both.")
+    columns = [("one", "one core", "count"), ("two", "two cores", "count"), ("gain", "gain", "times"),
+               ("cpu", "CPU", "seconds")]
 
     def suits(self, arm):
         return arm.key in ("sallyport", "nginx-2", "haproxy") and len(processes.ALL_CORES) > 1
@@ -25,4 +26,4 @@ class Cores(Measure):
         finally:
             processes.set_cores(arm.pids, [processes.proxy_core()])
         rates = [told["requests"] / told["duration"] * 1e6 for told in (one, two)]
-        return {"one": rates[0], "two": rates[1], "gain": rates[1] / rates[0], "cpu": clock.cpu * 1e4 / two["requests"]}
+        yield {"one": rates[0], "two": rates[1], "gain": rates[1] / rates[0], "cpu": clock.cpu * 1e4 / two["requests"]}

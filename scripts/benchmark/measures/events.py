@@ -10,8 +10,8 @@ from processes import Failure, run
 class Events(Measure):
     key = "sse"
     title = "Server-sent events"
-    note = ("From the origin's send to the client's receive, both on one clock: an event each 10 ms. In µs; what is beyond "
-            "`direct` is the proxy's.")
+    note = ("From the origin's send to the client's receive, both on one clock: an event each 10 ms. In µs; what is "
+            "beyond `direct` is the proxy's.")
     columns = [("median", "median", "microseconds"), ("p99", "p99", "microseconds")]
 
     def run(self, arm):
@@ -20,4 +20,4 @@ class Events(Measure):
         delays = [float(line) for line in run(["python3", listener, SSE, str(count)], arm.namespace).split()]
         if len(delays) < count:
             raise Failure(f"only {len(delays)} of {count} events came")
-        return {"median": statistics.median(delays), "p99": statistics.quantiles(delays, n=100)[98]}
+        yield {"median": statistics.median(delays), "p99": statistics.quantiles(delays, n=100)[98]}

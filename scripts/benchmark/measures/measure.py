@@ -6,7 +6,7 @@ class Measure:
     key = ""      #: on the command line
     title = ""    #: of its table
     note = ""     #: what the figures are, below the title
-    #: (figure's key, column's title, format); what `run` gives and no column names is only in the JSON
+    #: (figure's key, column's title, format); what `run` yields and no column names is only in the JSON
     columns = []
     ratios = ()   #: the figures that are also given as multiples of the reference's
     reference = "nginx"
@@ -14,7 +14,7 @@ class Measure:
     def __init__(self, options, tools):
         self.options = options
         self.tools = tools
-        self.seconds = 1 if options.quick else 3
+        self.seconds = 2 if options.quick else 3
 
     def seconds_for(self, arm):
         """Where making the connections alone takes a second, more of them."""
@@ -32,7 +32,7 @@ class Measure:
         return None
 
     def run(self, arm):
-        """Figures by key. Raises Failure."""
+        """Yields figures by key, as they come. Raises Failure."""
         raise NotImplementedError
 
     def tool(self, *arguments):

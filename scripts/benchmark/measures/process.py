@@ -27,22 +27,22 @@ def first_answer(measure, arm):
 class Start(Measure):
     key = "start"
     title = "Start to first answer"
-    note = ("From starting the process to the first answer through it, in ms; the client tries each millisecond. Of Sallyport "
-            "it is the gateway, whose doorway waits already, as it does when the gateway restarts.")
+    note = ("From starting the process to the first answer through it, in ms; the client tries each millisecond. Of "
+            "Sallyport it is the gateway, whose doorway waits already, as it does when the gateway restarts.")
     columns = [("first", "ms", "milliseconds")]
 
     def can(self, arm):
         return arm.intercepts
 
     def run(self, arm):
-        return {"first": first_answer(self, arm)}
+        yield {"first": first_answer(self, arm)}
 
 
 class Memory(Measure):
     key = "memory"
     title = "Memory"
-    note = (f"Resident memory of all processes: after the first answer, and what each of {IDLE:,} connections adds that have "
-            "made one request and wait. Private: what is shared with no other process.")
+    note = (f"Resident memory of all processes: after the first answer, and what each of {IDLE:,} connections adds that "
+            "have made one request and wait. Private: what is shared with no other process.")
     columns = [("idle", "idle, MB", "megabytes"), ("idle_private", "of it private, MB", "megabytes"),
                ("each", "each connection, KB", "kilobytes")]
 
@@ -61,4 +61,4 @@ class Memory(Measure):
         finally:
             client.kill()
             client.communicate()
-        return {"idle": idle[0] / 1e6, "idle_private": idle[1] / 1e6, "each": (held[0] - idle[0]) / 1e3 / IDLE}
+        yield {"idle": idle[0] / 1e6, "idle_private": idle[1] / 1e6, "each": (held[0] - idle[0]) / 1e3 / IDLE}

@@ -34,7 +34,7 @@ class Transfer(Measure):
         figures = {"rate": moved / seconds / 1e6}
         if arm.pids:
             figures |= {"cpu": clock.cpu / moved * 1e9, "busy": clock.busy}
-        return figures
+        yield figures
 
     def check(self, told):
         pass
@@ -43,8 +43,8 @@ class Transfer(Measure):
 class Download(Transfer):
     key = "download"
     title = "Download, intercepted"
-    note = ("512 MB over one HTTP/1.1 connection (curl), or what comes in six seconds. Client and origin, with TLS of their own, "
-            "share a core: where the proxy is not busy, it is they who limit the rate.")
+    note = ("512 MB over one HTTP/1.1 connection (curl), or what comes in six seconds. Client and origin, with TLS of "
+            "their own, share a core: where the proxy is not busy, it is they who limit the rate.")
 
     def command(self):
         return ["-o", "/dev/null", f"https://{self.host}/large"]
