@@ -57,12 +57,13 @@ def _about():
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     versions = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *_PEERS], capture_output=True,
                               text=True)
-    cores = processes.ALL_CORES
+    cores, load = processes.ALL_CORES, os.getloadavg()[0]
     placed = ("client and origin on one, the proxy on the other" if len(cores) > 1 else
               "shared by client, origin and proxy, since there is no other")
     machine = f"{model.group(1) if model else 'unknown CPU'}, Linux {os.uname().release}, {len(cores)} core(s)"
     return {"machine": f"{machine}: {placed}",
-            "load": "load average before the start: %.2f, %.2f, %.2f" % os.getloadavg(),
+            "load": f"load average before the start: {load:.2f}" + (
+                " - **others were at work: these figures say little**" if load > 0.5 else ""),
             "versions": ", ".join(versions.stdout.splitlines())}
 
 

@@ -1,6 +1,6 @@
 """Squid's ssl-bump, intercepting: certificates are minted by helper processes."""
 from arms.arm import Arm
-from ground import PASS, PROXY_PORT, SECRET
+from ground import NAME_SERVER, PASS, PROXY_PORT, SECRET
 from processes import NOBODY, run
 
 _CONFIG = """
@@ -14,6 +14,7 @@ ssl_bump peek first
 ssl_bump splice passed
 ssl_bump bump all
 tls_outgoing_options cafile={ca}
+dns_nameservers {names}
 acl methods method GET PUT CONNECT
 acl paths urlpath_regex ^/(small|large|header|events)$ ^/upload/
 http_access deny !methods
@@ -47,7 +48,7 @@ class Squid(Arm):
         super().prepare()
         (self.folder / "squid.conf").write_text(_CONFIG.format(
             port=PROXY_PORT, ca_both=self.ground.ca_both, ca=self.ground.ca, folder=self.folder, passed=PASS,
-            secret=SECRET))
+            names=NAME_SERVER, secret=SECRET))
         run(["/usr/lib/squid/security_file_certgen", "-c", "-s", self.folder / "certificates", "-M", "16MB"])
         run(["chown", "-R", f"{NOBODY}:{NOBODY}", self.folder])
 
