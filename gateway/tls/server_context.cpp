@@ -58,6 +58,7 @@ ServerContext::ServerContext() : context_(SSL_CTX_new(TLS_server_method())) {
     // Without NO_AUTO_CHAIN each handshake would search the (empty) trust store for the leaf's issuer.
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_NO_AUTO_CHAIN);
+    SSL_CTX_set_num_tickets(context, 1);  // the library's second one is for clients that race two connections
     SSL_CTX_sess_set_cache_size(context, kMaxSessions);
     SSL_CTX_set_tlsext_servername_callback(context, check_server_name);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
