@@ -2,6 +2,7 @@
 // What a text is searched for, prepared once for every text to come. Pure.
 
 #include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -39,23 +40,27 @@ public:
     /// The patterns that may stand at `at`, which is within the text; few of them do, and none does that is not named.
     Mask candidates(std::string_view text, std::size_t at) const {
         Mask mask = everything_;
-        for (std::size_t i = 0; i < kLook && at + i < text.size(); ++i) {
-            const auto byte = static_cast<unsigned char>(text[at + i]);
+        for (std::size_t i = 0; i < kLook && at < text.size() && mask != 0; ++i) {
+            const auto byte = static_cast<unsigned char>(text[at]);
+            if (begins_spelling_[byte]) return spelled(text, at, i, mask);
             mask &= may_stand_[i][byte];
-            if (mask == 0 || (mask & begins_spelling_[byte])) break;  // what follows may be part of this byte
+            ++at;
         }
         return mask;
     }
-    bool may_begin_with(unsigned char byte) const { return may_stand_[0][byte] != 0; }
+    bool may_begin_with(unsigned char byte) const { return may_stand_[0][byte] != 0 || begins_spelling_[byte]; }
     const Pattern& operator[](std::size_t bit) const { return *patterns_[bit]; }
 
 private:
     static constexpr std::size_t kLook = 4;  // bytes, before a pattern is asked
 
+    Mask spelled(std::string_view text, std::size_t at, std::size_t i, Mask) const;
+
     Patterns patterns_;
     Mask everything_ = 0;
+    Spellings spellings_;  ///< of any of them
     std::array<std::array<Mask, 256>, kLook> may_stand_{};
-    std::array<Mask, 256> begins_spelling_{};
+    std::bitset<256> begins_spelling_;
 };
 
 }  // namespace sallyport::secrets

@@ -13,6 +13,10 @@ struct Spellings {
     bool percent = false;
     bool backslash = false;
     bool html = false;
+
+    Spellings operator|(Spellings other) const {
+        return {percent || other.percent, backslash || other.backslash, html || other.html};
+    }
 };
 
 /// `length` bytes of the text stand for `byte`.

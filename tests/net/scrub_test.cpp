@@ -6,7 +6,9 @@
 
 #include "gateway/http/content_coding.hpp"
 #include "gateway/secrets/base64.hpp"
+#include "gateway/session/edited_end.hpp"
 #include "tests/support/protocol_pair.hpp"
+#include "tests/support/proxy_ground.hpp"
 
 using namespace sallyport;
 using namespace sallyport::test;
@@ -253,6 +255,32 @@ SITUATION("scrub: what cannot be read is withheld, and the answer says why") {
         CHECK_FALSE(holds(rest.body, "real-Value"));
         echo.origin.reset();
     }
+}
+
+SITUATION("scrub: while a bomb is searched others are served, and it is never there as a whole") {
+    constexpr int kMegabytes = 256;
+    Echo echo(versions);
+    echo.ask();
+    auto other = echo.pair.gateway().tls_client("origin.test", echo.pair.origins().port(), "http/1.1");
+    std::string bomb;
+    const auto encoder = http::make_encoder(http::Coding::zstd);
+    for (int i = 0; i < kMegabytes; ++i) encoder->put(std::string(1 << 20, '\0'), i == kMegabytes - 1, bomb);
+    REQUIRE(bomb.size() < session::kMostWhole);
+    const auto memory = resident_bytes();
+    echo.answer(response(200, {{"content-encoding", "zstd"}, {"content-length", std::to_string(bomb.size())}}), {bomb});
+    // The answer to one who does not go on to the origin is enough: it is the same thread that gives it.
+    int served = 0;
+    while (echo.client->silent_for(0)) {
+        other.send("GET / HTTP/1.1\r\nHost: elsewhere.test\r\n\r\n");
+        REQUIRE(other.read_message().starts_with("HTTP/1.1 421 "));
+        ++served;
+    }
+    CHECK(served > 20);
+    CHECK(resident_bytes() < memory + 32 * 1024 * 1024);
+    CHECK(echo.client->read_head().status == 200);
+    const auto rest = echo.client->read_rest();
+    CHECK(rest.whole);
+    CHECK(rest.body.size() < 2 * session::kMostWhole);
 }
 
 SITUATION("scrub: a body that is not what its Content-Encoding says is cut") {

@@ -144,6 +144,38 @@ TEST_CASE("scrubber: one value that begins another, two values, and none without
     }
 }
 
+TEST_CASE("scrubber: a long run of what begins a spelling costs no more than other text") {
+    static std::size_t asked = 0;
+    struct Counting final : Pattern {
+        std::size_t size() const override { return 20; }
+        bool accepts(std::size_t place, unsigned char byte) const override {
+            ++asked;
+            return byte == 'a' + place;
+        }
+        Spellings spellings() const override { return {true, true, true}; }
+        std::string replacement(std::string_view) const override { return "-"; }
+        const std::string& secret() const override { return name; }
+        std::string name = "counting";
+    };
+    PatternSet::Patterns patterns;
+    for (int i = 0; i < 5; ++i) patterns.push_back(std::make_unique<Counting>());
+    Replacer replacer({std::make_shared<const PatternSet>(std::move(patterns))});
+    for (const std::string run : {"&", "%", "\\", "+", "%25", "&amp;", "&#38;", "\\u0026", "\\n", "%2"}) {
+        CAPTURE(run);
+        std::string text, out;
+        while (text.size() < 60'000) text += run;
+        asked = 0;
+        replacer.put(text, out);
+        CHECK(asked < 100);
+        replacer.finish(out);
+        CHECK(out == text);
+        out.clear();
+        replacer.put(text + "%61b&#99;defghi\\u006aklmnopqrst", out);
+        replacer.finish(out);
+        CHECK(out == text + "-");
+    }
+}
+
 TEST_CASE("scrubber: what is not a whole value stays as it is, byte for byte") {
     const auto vault = vault_of();
     std::string all;
