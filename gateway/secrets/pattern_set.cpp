@@ -7,7 +7,7 @@ namespace {
 
 bool begins(Spellings spellings, unsigned byte) {
     return (spellings.percent && (byte == '%' || byte == '+')) || (spellings.backslash && byte == '\\') ||
-           (spellings.html && byte == '&');
+           (spellings.html && byte == '&') || (spellings.lines && ends_line(static_cast<unsigned char>(byte)));
 }
 
 }  // namespace
@@ -18,6 +18,7 @@ PatternSet::PatternSet(Patterns patterns) : patterns_(std::move(patterns)) {
         const auto& pattern = *patterns_[bit];
         const auto mask = static_cast<Mask>(1u << bit);
         everything_ |= mask;
+        if (pattern.spellings().lines) in_lines_ |= mask;
         spellings_ = spellings_ | pattern.spellings();
         for (unsigned byte = 0; byte < 256; ++byte)
             for (std::size_t i = 0; i < kLook; ++i)
@@ -32,7 +33,10 @@ PatternSet::Mask PatternSet::spelled(std::string_view text, std::size_t at, std:
     const auto read = readings(text, at, spellings_);
     if (read.open) return mask;
     Mask any = 0;
-    for (std::size_t r = 0; r < read.count; ++r) any |= may_stand_[i][read.list[r].byte];
+    for (std::size_t r = 0; r < read.count; ++r) {
+        any |= may_stand_[i][read.list[r].byte];
+        if (i > 0 && ends_line(read.list[r].byte)) any |= in_lines_;
+    }
     return mask & any;
 }
 

@@ -48,7 +48,9 @@ public:
         }
         return mask;
     }
-    bool may_begin_with(unsigned char byte) const { return may_stand_[0][byte] != 0 || begins_spelling_[byte]; }
+    bool may_begin_with(unsigned char byte) const {
+        return may_stand_[0][byte] != 0 || (begins_spelling_[byte] && !ends_line(byte));
+    }
     const Pattern& operator[](std::size_t bit) const { return *patterns_[bit]; }
 
 private:
@@ -58,6 +60,7 @@ private:
 
     Patterns patterns_;
     Mask everything_ = 0;
+    Mask in_lines_ = 0;    ///< those that may go on behind the end of a line
     Spellings spellings_;  ///< of any of them
     std::array<std::array<Mask, 256>, kLook> may_stand_{};
     std::bitset<256> begins_spelling_;

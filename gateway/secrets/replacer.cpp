@@ -86,7 +86,8 @@ Replacer::Match Replacer::match(const Pattern& pattern, std::string_view text, s
     places_.assign(1, at);
     for (std::size_t i = 0; i < pattern.size(); ++i) {
         next_places_.clear();
-        for (const auto place : places_) {
+        for (auto place : places_) {
+            if (i > 0 && spellings.lines) place += line_end(text, place, spellings);
             if (place == text.size()) {
                 open = true;
                 continue;

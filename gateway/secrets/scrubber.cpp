@@ -9,7 +9,8 @@
 namespace sallyport::secrets {
 namespace {
 
-constexpr Spellings kAll{true, true, true};
+constexpr Spellings kAll{true, true, true, false};
+constexpr Spellings kAllInLines{true, true, true, true};
 
 /// The value is read where it lives: no copy of it, in any form, stays behind.
 class ValuePattern : public Pattern {
@@ -56,13 +57,14 @@ public:
     }
 };
 
-/// The value behind `before` bytes of a group of three. Its first and last character may hold bits of what stands
-/// beside it: of those any will do, and they stay.
+/// The value behind `before` bytes of a group of three, in lines of any length (MIME has 76 characters). Its first and
+/// last character may hold bits of what stands beside it: of those any will do, and they stay.
 class Base64 final : public ValuePattern {
 public:
     Base64(const policy::SecretRule& rule, const SecretValue& value, std::size_t before)
         : ValuePattern(rule, value), lead_(before * 8 % 6) {}
 
+    Spellings spellings() const override { return kAllInLines; }
     std::size_t size() const override { return (bits() + 5) / 6; }
     bool accepts(std::size_t place, unsigned char byte) const override {
         const unsigned digit = base64_digit(static_cast<char>(byte));

@@ -3,7 +3,8 @@
 //
 // Known forms: the value in any letter case, each byte of it as it is, percent-encoded, behind a backslash (JSON) or as
 // a character reference of HTML; the value within Base64, wherever it begins there (HTTP Basic: "user:value"), in both
-// alphabets; the value in hexadecimal. In its place comes the placeholder, in the same encoding, or "[secret NAME]".
+// alphabets and cut into lines; the value in hexadecimal. In its place comes the placeholder, in the same encoding, or
+// "[secret NAME]".
 
 #include "gateway/secrets/replacer.hpp"
 #include "gateway/secrets/store.hpp"

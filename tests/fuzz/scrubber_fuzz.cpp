@@ -1,6 +1,6 @@
 // A response on its way back: however it is cut, what comes out is what comes of the whole; none of the forms of a
 // secret that have a name is in it. Input: two bytes that say where to cut, then the response; "{s}" stands for the
-// secret in it, "{p}", "{j}", "{h}", "{x}" and "{b}" for its encoded forms.
+// secret in it, "{p}", "{j}", "{h}", "{x}" and "{b}" for its encoded forms, "{m}" and "{l}" for Base64 in lines.
 
 #include "gateway/secrets/base64.hpp"
 #include "gateway/secrets/scrubber.hpp"
@@ -50,6 +50,36 @@ bool holds_base64(std::string_view text, std::string_view value, std::size_t bef
     return false;
 }
 
+/// Without the ends of lines; where two stand together there is something between the lines.
+std::string joined(std::string_view text) {
+    static constexpr std::string_view kEnds[][2] = {{"\r", "\n"}, {"\\r", "\\n"}, {"%0d", "%0a"}, {"%0D", "%0A"}};
+    const auto length_of_end = [](std::string_view at) {
+        std::size_t length = 0;
+        for (const std::size_t which : {0, 1})
+            for (const auto& end : kEnds)
+                if (at.substr(length).starts_with(end[which])) {
+                    length += end[which].size();
+                    break;
+                }
+        return length;
+    };
+    std::string out;
+    while (!text.empty()) {
+        const auto end = length_of_end(text);
+        if (end > 0 && length_of_end(text.substr(end)) > 0) out += ' ';
+        if (end == 0) out += text[0];
+        text.remove_prefix(std::max<std::size_t>(end, 1));
+    }
+    return out;
+}
+
+std::string in_lines(std::string_view text, std::size_t columns, std::string_view end) {
+    std::string out;
+    for (; !text.empty(); text.remove_prefix(std::min(columns, text.size())))
+        out.append(text.substr(0, columns)).append(end);
+    return out;
+}
+
 std::string filled_in(std::string_view text, std::string_view value) {
     std::string out;
     for (; !text.empty(); text.remove_prefix(1)) {
@@ -76,6 +106,12 @@ std::string filled_in(std::string_view text, std::string_view value) {
             case 'b':
                 out += secrets::base64_encode("u:" + std::string(value));
                 break;
+            case 'm':
+                out += in_lines(secrets::base64_encode("some text: " + std::string(value) + " more"), 20, "\r\n");
+                break;
+            case 'l':
+                out += in_lines(secrets::base64_encode("text: " + std::string(value)), 7, "\\n");
+                break;
             default:
                 out += text.substr(0, 3);
         }
@@ -91,7 +127,7 @@ std::string scrubbed(const secrets::HostSecrets& secrets, std::string_view text,
         const auto part = text.substr(0, std::max<std::size_t>(size, 1));
         text.remove_prefix(part.size());
         replacer.put(part, out);
-        require(replacer.held() <= 10 * kLong.size());  // of a form that is ten bytes a byte
+        require(replacer.held() <= 50 * kLong.size());  // four thirds, each with twelve bytes and a line's end of more
     }
     replacer.finish(out);
     require(replacer.held() == 0);
@@ -104,7 +140,10 @@ void require_none(std::string_view out, std::string_view value) {
          {std::string(value), secrets::percent_encoded(value), secrets::json_escaped(value), every_byte(value, "&#%u;"),
           every_byte(value, "%02x"), every_byte(value, "\\u%04x"), every_byte(value, "%%%02x")})
         require(text.find(lower(form)) == text.npos);
-    for (std::size_t before = 0; before < 3; ++before) require(!holds_base64(out, value, before));
+    for (std::size_t before = 0; before < 3; ++before) {
+        require(!holds_base64(out, value, before));
+        require(!holds_base64(joined(out), value, before));
+    }
 }
 
 test::Vault vault(std::string_view value, const char* placeholder) {

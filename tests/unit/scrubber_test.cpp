@@ -90,6 +90,28 @@ TEST_CASE("scrubber: a value within Base64, wherever it begins and whatever it s
     }
 }
 
+TEST_CASE("scrubber: a value within Base64 that is cut into lines, of MIME, of JSON, of a form") {
+    const auto vault = vault_of();
+    auto padded = std::string(kPlaceholder);
+    while (padded.size() % 3 != std::string(kValue).size() % 3) padded += '*';
+    const std::string around(70, 'x');
+    for (const std::string end : {"\n", "\r\n", "\\n", "\\r\\n", "%0A", "%0d%0a", "\\u000a", "&#10;"})
+        for (const std::size_t columns : {1, 4, 7, 60, 76})
+            for (const std::string before : {"", "u", "us", "user:", "some 100 bytes: "}) {
+                CAPTURE(end);
+                CAPTURE(columns);
+                CAPTURE(before);
+                std::string text = base64_encode(before + kValue + around), lines;
+                for (std::size_t at = 0; at < text.size(); at += columns) lines += text.substr(at, columns) + end;
+                for (const std::size_t size : {std::size_t{1}, std::size_t{7}, lines.size()}) {
+                    auto out = in_pieces(vault, lines, size);
+                    CHECK(out.ends_with(end));
+                    for (std::size_t at; (at = out.find(end)) != out.npos;) out.erase(at, end.size());
+                    CHECK(out == base64_encode(before + padded + around));
+                }
+            }
+}
+
 TEST_CASE("scrubber: however the stream is cut, the value never comes out") {
     const auto vault = vault_of();
     const std::string value = kValue;
