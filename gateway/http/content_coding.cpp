@@ -1,12 +1,17 @@
 #include "gateway/http/content_coding.hpp"
 
+#define ZSTD_STATIC_LINKING_ONLY  // contexts with a heap of one's own; the shared library has them too
+
 #include <brotli/decode.h>
 #include <brotli/encode.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <new>
+
+#include "gateway/base/wiped_memory.hpp"
 
 namespace sallyport::http {
 namespace {
@@ -22,6 +27,18 @@ void append_some(std::string& out, Write write) {
     out.resize(before + kCodingPiece);
     const std::size_t used = write(out.data() + before, kCodingPiece);
     out.resize(before + used);
+}
+
+// The heap of all codings: a window holds what came before anything was taken out of it.
+void* take(void*, std::size_t size) { return std::malloc(size); }
+void give_back(void*, void* block) { wipe_and_free(block); }
+constexpr ZSTD_customMem kWipedHeap{take, give_back, nullptr};
+
+z_stream zlib_stream() {
+    z_stream stream{};
+    stream.zalloc = [](voidpf, uInt count, uInt size) { return std::malloc(std::size_t{count} * size); };
+    stream.zfree = give_back;
+    return stream;
 }
 
 Bytef* bytes(std::string_view text) { return reinterpret_cast<Bytef*>(const_cast<char*>(text.data())); }
@@ -78,7 +95,7 @@ private:
     }
 
     const bool gzip_;
-    z_stream stream_{};
+    z_stream stream_ = zlib_stream();
     bool begun_ = false;
     bool complete_ = false;
     bool pending_ = false;  ///< there may be output without further input
@@ -108,7 +125,7 @@ public:
     }
 
 private:
-    z_stream stream_{};
+    z_stream stream_ = zlib_stream();
 };
 
 struct BrotliFree {
@@ -118,7 +135,7 @@ struct BrotliFree {
 
 class BrotliDecoder final : public Decoder {
 public:
-    BrotliDecoder() : state_(BrotliDecoderCreateInstance(nullptr, nullptr, nullptr)) {
+    BrotliDecoder() : state_(BrotliDecoderCreateInstance(take, give_back, nullptr)) {
         if (!state_) throw std::bad_alloc();
     }
     Result<void> run(std::string_view& in, std::string& out) override {
@@ -149,7 +166,7 @@ private:
 
 class BrotliEncoder final : public Encoder {
 public:
-    BrotliEncoder() : state_(BrotliEncoderCreateInstance(nullptr, nullptr, nullptr)) {
+    BrotliEncoder() : state_(BrotliEncoderCreateInstance(take, give_back, nullptr)) {
         if (!state_) throw std::bad_alloc();
         BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_QUALITY, 2);
         BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_LGWIN, 17);
@@ -179,7 +196,7 @@ struct ZstdFree {
 
 class ZstdDecoder final : public Decoder {
 public:
-    ZstdDecoder() : context_(ZSTD_createDCtx()) {
+    ZstdDecoder() : context_(ZSTD_createDCtx_advanced(kWipedHeap)) {
         if (!context_) throw std::bad_alloc();
         ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kZstdWindowLog);
     }
@@ -212,7 +229,7 @@ private:
 
 class ZstdEncoder final : public Encoder {
 public:
-    ZstdEncoder() : context_(ZSTD_createCCtx()) {
+    ZstdEncoder() : context_(ZSTD_createCCtx_advanced(kWipedHeap)) {
         if (!context_) throw std::bad_alloc();
         ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, 1);
         ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_windowLog, 17);
