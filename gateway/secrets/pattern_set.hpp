@@ -1,7 +1,10 @@
 #pragma once
 // What a text is searched for, prepared once for every text to come. Pure.
 
+#include <algorithm>
 #include <array>
+#include <atomic>
+#include <bit>
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
@@ -17,17 +20,24 @@ namespace sallyport::secrets {
 /// A sequence of bytes, each of them one of a set.
 class Pattern {
 public:
+    static constexpr std::size_t kNever = ~std::size_t{0};
+
     virtual ~Pattern() = default;
     virtual std::size_t size() const = 0;  ///< at least 1
     virtual bool accepts(std::size_t place, unsigned char byte) const = 0;
     virtual Spellings spellings() const = 0;  ///< in which each byte may be written
-    /// What stands for it instead; `bytes` are those that were accepted.
+    /// A text that agrees with so many bytes of what is looked for, and then differs, is a near miss.
+    virtual std::size_t near() const { return kNever; }
+    /// How much of the pattern so many bytes of what is looked for are; all of them: size().
+    virtual std::size_t size_of(std::size_t bytes) const { return bytes; }
+    /// What stands for it instead, or for its beginning; `bytes` are those that were accepted.
     virtual std::string replacement(std::string_view bytes) const = 0;
     /// For the audit log.
     virtual const std::string& secret() const = 0;
 };
 
-/// Immutable: shared by all who search for the same.
+/// Shared by all who search for the same. Immutable, but for the near misses, which it counts over all texts: who has a
+/// text searched that he made up can tell from what comes out how much of it was right.
 class PatternSet {
 public:
     using Patterns = std::vector<std::unique_ptr<const Pattern>>;
@@ -53,8 +63,18 @@ public:
     }
     const Pattern& operator[](std::size_t bit) const { return *patterns_[bit]; }
 
+    /// A text agreed with `bytes` of what is looked for, which are as many as pattern.near() or more, and then
+    /// differed.
+    void missed(const Pattern& pattern, std::size_t bytes) const {
+        misses_ |= std::uint64_t{1} << std::min<std::size_t>(bytes - pattern.near(), 63);
+    }
+    /// Texts differed at so many places that somebody goes from one to the next. An honest text may hold the beginning
+    /// of a value, even often, but as long as it shows.
+    bool guessed() const { return std::popcount(misses_.load()) >= kMostMisses; }
+
 private:
     static constexpr std::size_t kLook = 4;  // bytes, before a pattern is asked
+    static constexpr int kMostMisses = 5;
 
     Mask spelled(std::string_view text, std::size_t at, std::size_t i, Mask) const;
 
@@ -64,6 +84,7 @@ private:
     Spellings spellings_;  ///< of any of them
     std::array<std::array<Mask, 256>, kLook> may_stand_{};
     std::bitset<256> begins_spelling_;
+    mutable std::atomic<std::uint64_t> misses_{0};  ///< a bit for each place behind near() where a text differed
 };
 
 }  // namespace sallyport::secrets

@@ -44,7 +44,7 @@ std::size_t Replacer::run(std::string_view text, bool last, std::string& out) {
         sent = end;
     };
     std::size_t at = 0;
-    for (auto found = next(text, at, last); found.outcome == Outcome::match; found = next(text, at, last)) {
+    for (auto found = next(text, at, last); found.length > 0; found = next(text, at, last)) {
         send_to(at);
         out += found.pattern->replacement(found.bytes);
         found_.insert(found.pattern->secret());
@@ -61,29 +61,46 @@ std::size_t Replacer::run(std::string_view text, bool last, std::string& out) {
 Replacer::Match Replacer::next(std::string_view text, std::size_t& at, bool last) {
     for (; at < text.size(); ++at) {
         if (!beginnings_[static_cast<unsigned char>(text[at])]) continue;
-        if (auto found = find(text, at, last); found.outcome != Outcome::none) return found;
+        auto found = find(text, at, last);
+        if (found.outcome == Outcome::none) continue;
+        if (found.outcome != Outcome::open)
+            for (const auto& miss : misses_) miss.set->missed(*miss.pattern, miss.bytes);
+        if (found.outcome == Outcome::near) end_before_match(found, text, at, last);
+        return found;
     }
     return {};
 }
 
-/// The longest, once nothing could become longer.
+/// The longest, once nothing could become longer; a near miss only where there is nothing else.
 Replacer::Match Replacer::find(std::string_view text, std::size_t at, bool last) {
-    Match longest;
+    Match best;
+    misses_.clear();
     for (const auto& set : sets_)
         for (auto mask = set->candidates(text, at); mask != 0; mask &= static_cast<PatternSet::Mask>(mask - 1)) {
-            auto found = match((*set)[static_cast<std::size_t>(std::countr_zero(mask))], text, at, last);
+            auto found = match(*set, (*set)[static_cast<std::size_t>(std::countr_zero(mask))], text, at, last);
             if (found.outcome == Outcome::open) return found;
-            if (found.outcome == Outcome::match && found.length > longest.length) longest = std::move(found);
+            if (std::pair(found.outcome, found.length) > std::pair(best.outcome, best.length)) best = std::move(found);
         }
-    return longest;
+    return best;
+}
+
+/// What agreed for a while may hold the beginning of the right one.
+void Replacer::end_before_match(Match& near, std::string_view text, std::size_t at, bool last) {
+    for (std::size_t inner = at + 1; inner < at + near.length; ++inner) {
+        const auto outcome = find(text, inner, last).outcome;
+        if (outcome == Outcome::open) near = {Outcome::open, 0, nullptr, {}};
+        else if (outcome == Outcome::match) near.length = inner - at;
+    }
 }
 
 /// Byte by byte of the pattern, at all places of the text where it may be by then: "%25" is both a "%" and "%25".
-Replacer::Match Replacer::match(const Pattern& pattern, std::string_view text, std::size_t at, bool last) {
+Replacer::Match Replacer::match(const PatternSet& set, const Pattern& pattern, std::string_view text, std::size_t at,
+                                bool last) {
     const auto spellings = pattern.spellings();
     std::string bytes;
     bool open = false;
     places_.assign(1, at);
+    ends_.assign(1, at);
     for (std::size_t i = 0; i < pattern.size(); ++i) {
         next_places_.clear();
         for (auto place : places_) {
@@ -104,10 +121,21 @@ Replacer::Match Replacer::match(const Pattern& pattern, std::string_view text, s
             }
         }
         std::swap(places_, next_places_);
-        if (places_.empty()) return {open && !last ? Outcome::open : Outcome::none, 0, nullptr, {}};
+        if (places_.empty() && open && !last) return {Outcome::open, 0, nullptr, {}};
+        if (places_.empty()) return near_miss(set, pattern, std::move(bytes));
+        ends_.push_back(*std::max_element(places_.begin(), places_.end()));
     }
-    const auto end = *std::max_element(places_.begin(), places_.end());
-    return {Outcome::match, end - at, &pattern, std::move(bytes)};
+    return {Outcome::match, ends_.back() - at, &pattern, std::move(bytes)};
+}
+
+/// None, unless what was accepted is enough of it. Counted in whole bytes of what is looked for.
+Replacer::Match Replacer::near_miss(const PatternSet& set, const Pattern& pattern, std::string bytes) {
+    auto agreed = pattern.near();
+    if (agreed == Pattern::kNever || bytes.size() < pattern.size_of(agreed)) return {};
+    while (pattern.size_of(agreed + 1) <= bytes.size()) ++agreed;
+    misses_.push_back({&set, &pattern, agreed});
+    bytes.resize(pattern.size_of(agreed));
+    return {Outcome::near, ends_[bytes.size()] - ends_.front(), &pattern, std::move(bytes)};
 }
 
 }  // namespace sallyport::secrets

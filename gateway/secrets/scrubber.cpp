@@ -17,6 +17,10 @@ class ValuePattern : public Pattern {
 public:
     ValuePattern(const policy::SecretRule& rule, const SecretValue& value) : rule_(rule), value_(value) {}
     Spellings spellings() const override { return kAll; }
+    std::size_t near() const override {
+        const auto near = std::max(value().size() / 2, kMinNear);
+        return near < value().size() ? near : kNever;
+    }
     const std::string& secret() const override { return rule_.name; }
 
 protected:
@@ -41,7 +45,8 @@ public:
 class Hexadecimal final : public ValuePattern {
 public:
     using ValuePattern::ValuePattern;
-    std::size_t size() const override { return 2 * value().size(); }
+    std::size_t size() const override { return size_of(value().size()); }
+    std::size_t size_of(std::size_t bytes) const override { return 2 * bytes; }
     bool accepts(std::size_t place, unsigned char byte) const override {
         const auto whole = static_cast<unsigned char>(value()[place / 2]);
         return policy::hex_digit(static_cast<char>(byte)) == (place % 2 == 0 ? whole >> 4 : whole & 15);
@@ -65,7 +70,8 @@ public:
         : ValuePattern(rule, value), lead_(before * 8 % 6) {}
 
     Spellings spellings() const override { return kAllInLines; }
-    std::size_t size() const override { return (bits() + 5) / 6; }
+    std::size_t size() const override { return size_of(value().size()); }
+    std::size_t size_of(std::size_t bytes) const override { return (lead_ + 8 * bytes + 5) / 6; }
     bool accepts(std::size_t place, unsigned char byte) const override {
         const unsigned digit = base64_digit(static_cast<char>(byte));
         if (digit == kNoBase64Digit) return false;
@@ -77,8 +83,9 @@ public:
         return true;
     }
     std::string replacement(std::string_view bytes) const override {
+        const auto whole = (6 * bytes.size() - lead_) / 8;
         auto text = stand_in();
-        while (text.size() % 3 != value().size() % 3) text += '*';  // what follows keeps its place in the group
+        while (text.size() % 3 != whole % 3) text += '*';  // what follows keeps its place in the group
         const auto end = lead_ + 8 * text.size();
         const auto all = (end + 5) / 6 * 6;
         std::string out;
@@ -126,6 +133,14 @@ Replacer scrubber(const std::vector<BoundSecret>& bound) {
         sets.push_back(secret.forms);
     }
     return Replacer(std::move(sets), may_go);
+}
+
+std::string guessed(const std::vector<BoundSecret>& bound) {
+    for (const auto& secret : bound)
+        if (secret.forms->guessed())
+            return "somebody is guessing the value of secret " + secret.rule.name +
+                   ": its responses are withheld until the policy is reloaded";
+    return {};
 }
 
 }  // namespace sallyport::secrets

@@ -104,6 +104,7 @@ Task<wire::ResponseHead> ScrubbedOrigin::read_head() {
     if (!head) co_return head;
     scrubber_.edit(head->reason);
     head->fields = scrubbed(std::move(head->fields));
+    if (const auto why = alarm(); !why.empty()) co_return Error{ErrorKind::refused, why};
     if (wire::count(head->fields, "Sec-WebSocket-Extensions") > 0)
         co_return Error{ErrorKind::malformed, "the origin chose WebSocket extensions that it was not offered"};
     if (head->is_interim()) co_return head;
@@ -149,6 +150,7 @@ std::vector<std::string> ScrubbedOrigin::found() const {
 }
 
 std::string ScrubbedOrigin::alarm() const {
+    if (auto why = secrets::guessed(bound_); !why.empty()) return why;
     if (!tunnel_ || tunnel_->found().empty()) return {};
     return "the origin sent the value of secret " + *tunnel_->found().begin() + " over the WebSocket";
 }

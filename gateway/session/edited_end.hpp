@@ -53,7 +53,7 @@ private:
 };
 
 /// Takes the secrets out of the responses of a host that they are bound to: heads, bodies, trailers. When one is in the
-/// bytes of a tunnel (WebSocket), it ends with an error before them.
+/// bytes of a tunnel (WebSocket), it ends with an error before them; so does every response once one is being guessed.
 class ScrubbedOrigin final : public EditedEnd<http::OriginEnd> {
 public:
     /// All outlive it.
@@ -71,7 +71,7 @@ public:
 
     /// Names of the secrets that were taken out.
     std::vector<std::string> found() const;
-    /// What was in the tunnel's bytes; empty: nothing.
+    /// Why nothing more is passed on: what was in the tunnel's bytes, or that a secret is being guessed. Empty: it is.
     std::string alarm() const;
 
 private:

@@ -7,6 +7,7 @@
 #include "gateway/policy/method.hpp"
 #include "gateway/secrets/base64.hpp"
 #include "gateway/secrets/inject.hpp"
+#include "gateway/secrets/scrubber.hpp"
 #include "gateway/session/authority.hpp"
 #include "gateway/session/readable_response.hpp"
 
@@ -195,6 +196,11 @@ private:
         const auto* route = rules_.policy->route_for(destination_.host);
         const bool tls = facts_.tls && (!route || route->tls);
         auto host = rules_.secrets->for_host(destination_.host);
+        if (auto why = secrets::guessed(host.bound); !why.empty()) {
+            auto r = refusal(403, why);
+            r.alarm = std::move(why);
+            return r;
+        }
         auto done = secrets::inject(host, {destination_.host, tls, head_.target}, head_.fields);
         if (auto* refused = std::get_if<secrets::InjectionRefused>(&done)) {
             auto r = refusal(403, refused->reason);

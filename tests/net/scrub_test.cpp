@@ -283,6 +283,53 @@ SITUATION("scrub: while a bomb is searched others are served, and it is never th
     CHECK(rest.body.size() < 2 * session::kMostWhole);
 }
 
+SITUATION("scrub: who guesses a value by what is held back is found out, and gets nothing more from its hosts") {
+    Echo echo(versions);
+    const std::string alarm =
+        "somebody is guessing the value of secret k: its responses are withheld until the policy is reloaded";
+    const auto half = kValue.size() / 2;
+    std::size_t known = 3;
+    // As if every byte took one wrong guess, and then the right one, which is held back.
+    for (; known < half + 4; ++known) {
+        CAPTURE(known);
+        echo.ask();
+        echo.origin->send_head(response(200), false);
+        CHECK(echo.client->read_head().status == 200);
+        echo.origin->send_body(kValue.substr(0, known) + "!");
+        const auto got = echo.client->read_body(1);
+        CHECK(got.size() == 1);
+        echo.origin->send_body(kValue);
+        echo.origin->send_end();
+        CHECK(echo.client->read_rest().whole);
+    }
+    echo.ask();
+    echo.origin->send_head(response(200), false);
+    CHECK(echo.client->read_head().status == 200);
+    echo.origin->send_body("one " + kValue.substr(0, known) + "!");
+    const auto rest = echo.client->read_rest();
+    CHECK_FALSE(rest.whole);
+    CHECK_FALSE(holds(rest.body, "!"));
+
+    echo.pair.leave();
+    const auto client = echo.pair.client();
+    client->send_head(request("GET", "/"), true);
+    CHECK(client->read_head().status == 403);
+    CHECK(holds(client->read_rest().body, alarm));
+    CHECK(echo.pair.origins().nothing_for(100));
+    ::setenv("SALLYPORT_TEST_SCRUBBED", kValue.c_str(), 1);
+    echo.pair.gateway().replace_policy(echo.pair.policy());
+    echo.ask();
+    echo.answer(response(200), {"served"});
+    CHECK(echo.client->read_head().status == 200);
+    CHECK(echo.client->read_rest().body == "served");
+    const auto events = echo.pair.gateway().finish();
+    REQUIRE(events.size() > 3);
+    CHECK(events.at(events.size() - 3)["alarm"] == alarm);
+    CHECK(events.at(events.size() - 2)["alarm"] == alarm);
+    CHECK(events.at(events.size() - 2)["decision"] == "deny");
+    CHECK_FALSE(events.back().contains("alarm"));
+}
+
 SITUATION("scrub: a body that is not what its Content-Encoding says is cut") {
     Echo echo(versions);
     echo.ask();
