@@ -122,13 +122,14 @@ wire::Fields ScrubbedOrigin::scrubbed(wire::Fields fields) const {
     return fields;
 }
 
+/// Digests go even where there is no body: who asks for them by HEAD could test guesses of a value by them.
 Task<void> ScrubbedOrigin::edit_body(wire::ResponseHead& head) {
+    remove_digests(head.fields);
     if (head.body.kind == Framing::none || (head.body.kind == Framing::length && head.body.length == 0))
         co_return Result<void>{};
     const auto coding = readable_coding(head.fields);
     if (!coding) co_return coding.error();
     body_.emplace(scrubber_, *coding);
-    remove_digests(head.fields);
     co_return co_await set_length(head, true);
 }
 
