@@ -1,8 +1,12 @@
 #include "gateway/secrets/scrubber.hpp"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <cstdint>
+#include <new>
 
+#include "gateway/base/startup_error.hpp"
 #include "gateway/policy/uri_text.hpp"
 #include "gateway/secrets/base64.hpp"
 
@@ -12,7 +16,8 @@ namespace {
 constexpr Spellings kAll{true, true, true, false};
 constexpr Spellings kAllInLines{true, true, true, true};
 
-/// The value is read where it lives: no copy of it, in any form, stays behind.
+/// The value is read where it lives: no copy of it, in any form, stays behind. What tells of it is in the same memory
+/// as it is (PatternSet: how it begins), but for the bytes that its forms begin with, which each Replacer has.
 class ValuePattern : public Pattern {
 public:
     ValuePattern(const policy::SecretRule& rule, const SecretValue& value) : rule_(rule), value_(value) {}
@@ -112,6 +117,15 @@ private:
     const std::size_t lead_;  ///< bits of the first character that are not the value's
 };
 
+std::shared_ptr<const PatternSet> in_locked_memory(PatternSet::Patterns patterns) {
+    void* const room = OPENSSL_secure_malloc(sizeof(PatternSet));
+    if (!room) throw StartupError(kSecretsDoNotFit);
+    return {new (room) const PatternSet(std::move(patterns)), [](const PatternSet* set) {
+                set->~PatternSet();
+                OPENSSL_secure_clear_free(const_cast<PatternSet*>(set), sizeof *set);
+            }};
+}
+
 }  // namespace
 
 std::shared_ptr<const PatternSet> forms_of(const policy::SecretRule& rule, const SecretValue& value) {
@@ -122,7 +136,7 @@ std::shared_ptr<const PatternSet> forms_of(const policy::SecretRule& rule, const
         for (std::size_t before = 0; before < 3; ++before)
             patterns.push_back(std::make_unique<Base64>(rule, value, before));
     }
-    return std::make_shared<const PatternSet>(std::move(patterns));
+    return in_locked_memory(std::move(patterns));
 }
 
 Replacer scrubber(const std::vector<BoundSecret>& bound) {

@@ -25,7 +25,7 @@ inline constexpr std::size_t kMayGo = 3;
 /// tokens of one kind share their beginnings (the header of a JWT), and the other half is enough not to be guessed.
 inline constexpr std::size_t kMinNear = 8;
 
-/// Both must outlive it.
+/// Both must outlive it. It is in OpenSSL's secure heap, as the value is. Throws StartupError: that is full.
 std::shared_ptr<const PatternSet> forms_of(const policy::SecretRule&, const SecretValue&);
 
 /// Refers to the secrets, which must outlive it.
