@@ -84,9 +84,10 @@ private:
     void begin_deflate(std::string_view in) {
         if ((in.front() & 0x0f) != Z_DEFLATED) inflateReset2(&stream_, -15);
     }
-    /// False when what follows the data is none: nobody reads it.
+    /// False when what follows the data is none: nobody reads it, wherever it is cut.
     bool next_member(std::string_view& in) {
-        if (!gzip_ || in.front() != '\x1f') {
+        over_ = over_ || !gzip_ || in.front() != '\x1f';
+        if (over_) {
             in = {};
             return false;
         }
@@ -98,6 +99,7 @@ private:
     z_stream stream_ = zlib_stream();
     bool begun_ = false;
     bool complete_ = false;
+    bool over_ = false;     ///< something else has followed
     bool pending_ = false;  ///< there may be output without further input
 };
 
