@@ -30,6 +30,8 @@ public:
     virtual std::size_t near() const { return kNever; }
     /// How much of the pattern so many bytes of what is looked for are; all of them: size().
     virtual std::size_t size_of(std::size_t bytes) const { return bytes; }
+    /// Its last byte holds bits of what follows too, which may be the same again.
+    virtual bool shares_last() const { return false; }
     /// What stands for it instead, or for its beginning; `bytes` are those that were accepted.
     virtual std::string replacement(std::string_view bytes) const = 0;
     /// For the audit log.

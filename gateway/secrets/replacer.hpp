@@ -42,16 +42,18 @@ private:
         Outcome outcome = Outcome::none;
         std::size_t length = 0;
         const Pattern* pattern = nullptr;
-        std::string bytes;
+        std::string bytes = {};
+        std::size_t last = 0;  ///< of a match: where its last byte begins
     };
     struct Miss {
         const PatternSet* set;
         const Pattern* pattern;
         std::size_t bytes;
     };
-    std::size_t run(std::string_view text, bool last, std::string& out);
+    void run(std::string_view text, bool last, std::string& out);
     Match next(std::string_view text, std::size_t& at, bool last);
     Match find(std::string_view text, std::size_t at, bool last);
+    bool begins(std::string_view text, std::size_t at, bool last);
     Match match(const PatternSet&, const Pattern&, std::string_view text, std::size_t at, bool last);
     Match near_miss(const PatternSet&, const Pattern&, std::string bytes);
     void end_before_match(Match&, std::string_view text, std::size_t at, bool last);

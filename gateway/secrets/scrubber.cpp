@@ -87,6 +87,7 @@ public:
         }
         return true;
     }
+    bool shares_last() const override { return bits() % 6 != 0; }
     std::string replacement(std::string_view bytes) const override {
         const auto whole = (6 * bytes.size() - lead_) / 8;
         auto text = stand_in();

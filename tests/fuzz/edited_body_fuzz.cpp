@@ -61,7 +61,7 @@ Outcome edited(secrets::Replacer replacer, http::Coding coding, std::string_view
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static const auto kVault = vault(kLong, "sk-placeholder-1");
+    static const auto kVault = vault(kLong, "sk-placeholder-2");
     if (size < 3 || size > 4096) return 0;
     const auto input = fuzz::text(data + 3, size - 3);
     const auto coding = kCodings[data[0] % 4];

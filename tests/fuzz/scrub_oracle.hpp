@@ -1,7 +1,7 @@
 #pragma once
 // What must not be in a response that was searched for secrets; and texts that hold them. "{s}" stands for the secret,
-// "{p}", "{j}", "{h}", "{x}" and "{b}" for its encoded forms, "{m}" and "{l}" for Base64 in lines, "{n}" for what is
-// nearly one.
+// "{p}", "{j}", "{h}", "{x}" and "{b}" for its encoded forms, "{m}" and "{l}" for Base64 in lines, "{d}" for
+// two in one, "{n}" for what is nearly one.
 
 #include <algorithm>
 #include <cstdio>
@@ -109,6 +109,9 @@ inline std::string filled_in(std::string_view text, std::string_view value) {
             case 'b':
                 out += secrets::base64_encode("u:" + std::string(value));
                 break;
+            case 'd':
+                out += secrets::base64_encode(std::string(value) + std::string(value));
+                break;
             case 'm':
                 out += in_lines(secrets::base64_encode("some text: " + std::string(value) + " more"), 20, "\r\n");
                 break;
@@ -138,10 +141,11 @@ inline void require_none(std::string_view out, std::string_view value) {
     }
 }
 
+/// `placeholder` ends in other bits than the values begin with, or a part of a value behind it would seem to be whole.
 inline test::Vault vault(std::string_view value, const char* placeholder) {
     test::Vault made;
     auto& rule = made.bind("s", std::string(value));
-    if (placeholder) rule.placeholder = placeholder;
+    rule.placeholder = placeholder;
     return made;
 }
 

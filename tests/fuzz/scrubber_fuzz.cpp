@@ -24,8 +24,8 @@ std::string scrubbed(secrets::Replacer replacer, std::string_view text, std::siz
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static const auto kShortVault = vault(kShort, nullptr);
-    static const auto kLongVault = vault(kLong, "sk-placeholder-1");
+    static const auto kShortVault = vault(kShort, "dummy-z");
+    static const auto kLongVault = vault(kLong, "sk-placeholder-2");
     if (size < 2 || size > 8192) return 0;
     const auto input = fuzz::text(data + 2, size - 2);
 

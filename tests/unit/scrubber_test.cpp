@@ -91,6 +91,29 @@ TEST_CASE("scrubber: a value within Base64, wherever it begins and whatever it s
     }
 }
 
+TEST_CASE("scrubber: values within Base64 that follow one another, so that a character holds bits of two") {
+    for (const std::string value : {"real-value-16byte", "real-value-1", "real-value-17-bytes"}) {
+        const auto vault = vault_of(value);
+        auto padded = std::string(kPlaceholder);
+        while (padded.size() % 3 != value.size() % 3) padded += '*';
+        for (const std::string before : {"", "u", "u:"})
+            for (const std::string between : {"", ":", "\xff"}) {
+                CAPTURE(value);
+                CAPTURE(before);
+                const auto text = base64_encode(before + value + between + value + between + value + " and on");
+                const auto clean = before + padded + between + padded + between + padded + " and on";
+                CHECK(base64_decode(at_once(vault, text)) == clean);
+                for (const std::size_t size : {1, 5, 17}) {
+                    const auto out = in_pieces(vault, text, size);
+                    for (std::size_t shift = 0; shift < 3; ++shift) {
+                        const auto part = base64_encode(std::string(shift, ' ') + value).substr(8, 8);
+                        CHECK(out.find(part) == out.npos);
+                    }
+                }
+            }
+    }
+}
+
 TEST_CASE("scrubber: a value within Base64 that is cut into lines, of MIME, of JSON, of a form") {
     const auto vault = vault_of();
     auto padded = std::string(kPlaceholder);
