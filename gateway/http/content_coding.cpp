@@ -1,12 +1,17 @@
 #include "gateway/http/content_coding.hpp"
 
+#define ZSTD_STATIC_LINKING_ONLY  // contexts with a heap of one's own; the shared library has them too
+
 #include <brotli/decode.h>
 #include <brotli/encode.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <new>
+
+#include "gateway/base/wiped_memory.hpp"
 
 namespace sallyport::http {
 namespace {
@@ -22,6 +27,18 @@ void append_some(std::string& out, Write write) {
     out.resize(before + kCodingPiece);
     const std::size_t used = write(out.data() + before, kCodingPiece);
     out.resize(before + used);
+}
+
+// The heap of all codings: a window holds what came before anything was taken out of it.
+void* take(void*, std::size_t size) { return std::malloc(size); }
+void give_back(void*, void* block) { wipe_and_free(block); }
+constexpr ZSTD_customMem kWipedHeap{take, give_back, nullptr};
+
+z_stream zlib_stream() {
+    z_stream stream{};
+    stream.zalloc = [](voidpf, uInt count, uInt size) { return std::malloc(std::size_t{count} * size); };
+    stream.zfree = give_back;
+    return stream;
 }
 
 Bytef* bytes(std::string_view text) { return reinterpret_cast<Bytef*>(const_cast<char*>(text.data())); }
@@ -67,9 +84,10 @@ private:
     void begin_deflate(std::string_view in) {
         if ((in.front() & 0x0f) != Z_DEFLATED) inflateReset2(&stream_, -15);
     }
-    /// False when what follows the data is none: nobody reads it.
+    /// False when what follows the data is none: nobody reads it, wherever it is cut.
     bool next_member(std::string_view& in) {
-        if (!gzip_ || in.front() != '\x1f') {
+        over_ = over_ || !gzip_ || in.front() != '\x1f';
+        if (over_) {
             in = {};
             return false;
         }
@@ -78,9 +96,10 @@ private:
     }
 
     const bool gzip_;
-    z_stream stream_{};
+    z_stream stream_ = zlib_stream();
     bool begun_ = false;
     bool complete_ = false;
+    bool over_ = false;     ///< something else has followed
     bool pending_ = false;  ///< there may be output without further input
 };
 
@@ -108,7 +127,7 @@ public:
     }
 
 private:
-    z_stream stream_{};
+    z_stream stream_ = zlib_stream();
 };
 
 struct BrotliFree {
@@ -118,7 +137,7 @@ struct BrotliFree {
 
 class BrotliDecoder final : public Decoder {
 public:
-    BrotliDecoder() : state_(BrotliDecoderCreateInstance(nullptr, nullptr, nullptr)) {
+    BrotliDecoder() : state_(BrotliDecoderCreateInstance(take, give_back, nullptr)) {
         if (!state_) throw std::bad_alloc();
     }
     Result<void> run(std::string_view& in, std::string& out) override {
@@ -149,7 +168,7 @@ private:
 
 class BrotliEncoder final : public Encoder {
 public:
-    BrotliEncoder() : state_(BrotliEncoderCreateInstance(nullptr, nullptr, nullptr)) {
+    BrotliEncoder() : state_(BrotliEncoderCreateInstance(take, give_back, nullptr)) {
         if (!state_) throw std::bad_alloc();
         BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_QUALITY, 2);
         BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_LGWIN, 17);
@@ -179,7 +198,7 @@ struct ZstdFree {
 
 class ZstdDecoder final : public Decoder {
 public:
-    ZstdDecoder() : context_(ZSTD_createDCtx()) {
+    ZstdDecoder() : context_(ZSTD_createDCtx_advanced(kWipedHeap)) {
         if (!context_) throw std::bad_alloc();
         ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kZstdWindowLog);
     }
@@ -212,7 +231,7 @@ private:
 
 class ZstdEncoder final : public Encoder {
 public:
-    ZstdEncoder() : context_(ZSTD_createCCtx()) {
+    ZstdEncoder() : context_(ZSTD_createCCtx_advanced(kWipedHeap)) {
         if (!context_) throw std::bad_alloc();
         ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, 1);
         ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_windowLog, 17);

@@ -7,7 +7,7 @@ namespace {
 
 bool begins(Spellings spellings, unsigned byte) {
     return (spellings.percent && (byte == '%' || byte == '+')) || (spellings.backslash && byte == '\\') ||
-           (spellings.html && byte == '&');
+           (spellings.html && byte == '&') || (spellings.lines && ends_line(static_cast<unsigned char>(byte)));
 }
 
 }  // namespace
@@ -18,14 +18,26 @@ PatternSet::PatternSet(Patterns patterns) : patterns_(std::move(patterns)) {
         const auto& pattern = *patterns_[bit];
         const auto mask = static_cast<Mask>(1u << bit);
         everything_ |= mask;
-        for (unsigned byte = 0; byte < 256; ++byte) {
-            const bool spelling = begins(pattern.spellings(), byte);
-            if (spelling) begins_spelling_[byte] |= mask;
+        if (pattern.spellings().lines) in_lines_ |= mask;
+        spellings_ = spellings_ | pattern.spellings();
+        for (unsigned byte = 0; byte < 256; ++byte)
             for (std::size_t i = 0; i < kLook; ++i)
-                if (spelling || i >= pattern.size() || pattern.accepts(i, static_cast<unsigned char>(byte)))
+                if (i >= pattern.size() || pattern.accepts(i, static_cast<unsigned char>(byte)))
                     may_stand_[i][byte] |= mask;
-        }
     }
+    for (unsigned byte = 0; byte < 256; ++byte) begins_spelling_[byte] = begins(spellings_, byte);
+}
+
+/// What begins a spelling has one or is itself, as it is in a long run of "&". Only what is certain is looked behind.
+PatternSet::Mask PatternSet::spelled(std::string_view text, std::size_t at, std::size_t i, Mask mask) const {
+    const auto read = readings(text, at, spellings_);
+    if (read.open) return mask;
+    Mask any = 0;
+    for (std::size_t r = 0; r < read.count; ++r) {
+        any |= may_stand_[i][read.list[r].byte];
+        if (i > 0 && ends_line(read.list[r].byte)) any |= in_lines_;
+    }
+    return mask & any;
 }
 
 }  // namespace sallyport::secrets

@@ -10,8 +10,7 @@ namespace sallyport::secrets {
 
 SecretValue::SecretValue(std::span<char> bytes)
     : bytes_(static_cast<char*>(OPENSSL_secure_malloc(bytes.size())), Cleanse{bytes.size()}) {
-    if (!bytes_)
-        throw StartupError("the secrets, old and new ones together, do not fit into the memory that is locked");
+    if (!bytes_) throw StartupError(kSecretsDoNotFit);
     std::copy(bytes.begin(), bytes.end(), bytes_.get());
     OPENSSL_cleanse(bytes.data(), bytes.size());
 }

@@ -9,6 +9,9 @@
 
 namespace sallyport::secrets {
 
+inline constexpr const char* kSecretsDoNotFit =
+    "the secrets, old and new ones together, do not fit into the memory that is locked";
+
 /// Lives in one block of its own, which is overwritten when it is freed; in OpenSSL's secure heap, locked and in no
 /// core dump, where the program has made one (gateway/app/harden.hpp). It cannot be copied or printed; reveal() is the
 /// one way to its bytes, so that a search for that word finds every use.

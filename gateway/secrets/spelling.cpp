@@ -40,6 +40,8 @@ Found behind_backslash(std::string_view text) {
     if (text.size() < 2) return kOpen;
     if (text[1] == 'u') return hexadecimal(text, 2, 4);
     if (text[1] == 'x') return hexadecimal(text, 2, 2);
+    if (text[1] == 'n') return {'\n', 2, false};
+    if (text[1] == 'r') return {'\r', 2, false};
     if (is_alphanumeric(text[1])) return {};
     return {static_cast<unsigned char>(text[1]), 2, false};
 }
@@ -84,6 +86,18 @@ Readings readings(std::string_view text, std::size_t at, Spellings spellings) {
     if (other.length > 0) result.list[result.count++] = {other.byte, other.length};
     result.open = other.open;
     return result;
+}
+
+std::size_t line_end(std::string_view text, std::size_t at, Spellings spellings) {
+    const auto length_of = [&](std::size_t place, unsigned char byte) -> std::size_t {
+        if (place >= text.size()) return 0;
+        const auto read = readings(text, place, spellings);
+        for (std::size_t r = 0; r < read.count; ++r)
+            if (read.list[r].byte == byte) return read.list[r].length;
+        return 0;
+    };
+    const auto cr = length_of(at, '\r');
+    return cr + length_of(at + cr, '\n');
 }
 
 std::string percent_encoded(std::string_view text) {

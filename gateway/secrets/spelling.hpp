@@ -1,6 +1,7 @@
 #pragma once
 // How one byte may be written in a text: as it is, percent-encoded (RFC 3986; "+" for a space in forms), behind a
-// backslash (JSON, RFC 8259, section 7, and what quotes like it), as a character reference of HTML. Pure.
+// backslash (JSON, RFC 8259, section 7, and what quotes like it), as a character reference of HTML; and what may stand
+// between two of them. Pure.
 
 #include <array>
 #include <cstddef>
@@ -13,6 +14,11 @@ struct Spellings {
     bool percent = false;
     bool backslash = false;
     bool html = false;
+    bool lines = false;  ///< a line may end between two bytes
+
+    Spellings operator|(Spellings other) const {
+        return {percent || other.percent, backslash || other.backslash, html || other.html, lines || other.lines};
+    }
 };
 
 /// `length` bytes of the text stand for `byte`.
@@ -29,6 +35,10 @@ struct Readings {
 
 /// Of what stands at `at`, which is within the text. The byte itself comes first.
 Readings readings(std::string_view text, std::size_t at, Spellings);
+
+constexpr bool ends_line(unsigned char byte) { return byte == '\r' || byte == '\n'; }
+/// How many bytes of the text end one line at `at` (CR, LF or both, however they are written); 0: none does.
+std::size_t line_end(std::string_view text, std::size_t at, Spellings);
 
 /// All but the unreserved characters become "%41".
 std::string percent_encoded(std::string_view text);

@@ -23,6 +23,7 @@ Result<std::string_view> EditedBody::next() {
         any_ = any_ || !bytes_.empty();
         plain_.clear();
         if (auto decoded = decode(); !decoded) return decoded.error();
+        searched_ += plain_.size();
         edited_.clear();
         replacer_.put(plain_, edited_);
         const bool drained = used_up() && (!decoder_ || plain_.empty());

@@ -2,6 +2,7 @@
 // A body on its way through a Replacer: decoded before and encoded again behind it where it has a content coding. What
 // came is passed on at once, up to what may be the beginning of a match. Pure.
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,6 +25,8 @@ public:
     /// is to be given, or it is over.
     Result<std::string_view> next();
     bool over() const { return over_; }
+    /// How many bytes of the body, decoded, were looked at so far.
+    std::uint64_t searched() const { return searched_; }
 
 private:
     Result<void> decode();
@@ -39,6 +42,7 @@ private:
     bool last_ = false;
     bool over_ = false;
     bool any_ = false;  ///< the body is not empty
+    std::uint64_t searched_ = 0;
     std::string plain_, edited_, out_;
 };
 

@@ -14,7 +14,7 @@
 namespace sallyport::session {
 
 /// Bodies up to this size, of which the length is known, are read whole and go with their new length; others without
-/// one.
+/// one. What a few compressed bytes expand to counts as much.
 inline constexpr std::size_t kMostWhole = 64 * 1024;
 
 /// An end whose body is edited once body_ is there. `inner` outlives it.
@@ -33,24 +33,27 @@ public:
     void resume() final { inner_.resume(); }
 
 protected:
-    explicit EditedEnd(Base& inner) : inner_(inner) {}
-    /// Reads the body to its end, to be given out later: its size.
-    net::Task<std::size_t> read_whole(net::Lifeline&);
+    EditedEnd(Base& inner, net::Lifeline& lifeline) : inner_(inner), lifeline_(lifeline) {}
     /// Gives `head` the length that the edited body has, or none.
     template <class Head>
-    net::Task<void> set_length(Head& head, bool may_wait, net::Lifeline&);
+    net::Task<void> set_length(Head& head, bool may_wait);
 
     Base& inner_;
+    net::Lifeline& lifeline_;
     std::optional<EditedBody> body_;
 
 private:
-    std::string whole_;  ///< the edited body, to be given out in one piece
+    net::Task<void> read_whole();
+    net::Task<void> let_others_run();
+
+    std::string whole_;  ///< the edited body, or its beginning, to be given out in one piece
     std::string given_;  ///< the same, given out
     std::string_view piece_;
+    std::uint64_t paused_at_ = 0;  ///< of EditedBody::searched()
 };
 
 /// Takes the secrets out of the responses of a host that they are bound to: heads, bodies, trailers. When one is in the
-/// bytes of a tunnel (WebSocket), it ends with an error before them.
+/// bytes of a tunnel (WebSocket), it ends with an error before them; so does every response once one is being guessed.
 class ScrubbedOrigin final : public EditedEnd<http::OriginEnd> {
 public:
     /// All outlive it.
@@ -68,7 +71,7 @@ public:
 
     /// Names of the secrets that were taken out.
     std::vector<std::string> found() const;
-    /// What was in the tunnel's bytes; empty: nothing.
+    /// Why nothing more is passed on: what was in the tunnel's bytes, or that a secret is being guessed. Empty: it is.
     std::string alarm() const;
 
 private:
@@ -76,7 +79,6 @@ private:
     wire::Fields scrubbed(wire::Fields) const;
 
     const std::vector<secrets::BoundSecret>& bound_;
-    net::Lifeline& lifeline_;
     mutable secrets::Replacer scrubber_;
     mutable wire::Fields trailers_;
     std::optional<secrets::Replacer> tunnel_;

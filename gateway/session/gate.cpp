@@ -7,6 +7,7 @@
 #include "gateway/policy/method.hpp"
 #include "gateway/secrets/base64.hpp"
 #include "gateway/secrets/inject.hpp"
+#include "gateway/secrets/scrubber.hpp"
 #include "gateway/session/authority.hpp"
 #include "gateway/session/readable_response.hpp"
 
@@ -193,6 +194,11 @@ private:
         head_.target = target_->to_string();
         const auto* route = rules_.policy->route_for(destination_.host);
         const bool tls = facts_.tls && (!route || route->tls);
+        if (auto why = secrets::guessed(host_.bound); !why.empty()) {
+            auto r = refusal(403, why);
+            r.alarm = std::move(why);
+            return r;
+        }
         auto done = secrets::inject(host_, {destination_.host, tls, head_.target}, head_.fields);
         if (auto* refused = std::get_if<secrets::InjectionRefused>(&done)) {
             auto r = refusal(403, refused->reason);

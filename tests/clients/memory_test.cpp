@@ -14,6 +14,7 @@
 #include "tests/support/http2_origin.hpp"
 #include "tests/support/process_memory.hpp"
 #include "tests/support/sandbox.hpp"
+#include "tests/support/transfer_origin.hpp"
 
 using namespace sallyport;
 using namespace sallyport::test;
@@ -93,6 +94,25 @@ TEST_CASE("memory: after requests a secret and the CA's key stand in locked page
         REQUIRE(children.size() == 1);
         for (const auto& bytes : {std::string(StandIn::kKey), key, reversed(key)})
             CHECK(copies_in(children[0], bytes).empty());
+    }
+}
+
+TEST_CASE("memory: likewise when the secret came back compressed, and was taken out") {
+    if (::geteuid() != 0) return skip("only root can read the gateway's memory");
+    const TransferOrigin origin;
+    const std::string requests =
+        "for v in --http1.1 --http2; do for c in gzip deflate br zstd; do curl -sS $v --compressed "
+        "https://one.example.test/coded/$c || exit 1; done; done >got; grep -c $API_KEY got; exec sleep 1000";
+    for (const auto user : sandbox_users()) {
+        const Sandbox sandbox(
+            user,
+            "[[allow]]\nhost = \"one.example.test\"\n[[secret]]\nname = \"api-key\"\nhost = \"one.example.test\"\n"
+            "header = \"x-api-key\"\nplaceholder = \"sk-placeholder-0000\"\nvalue = { env = \"API_KEY\" }\n" +
+                origin.route("one.example.test", Speaks::https1),
+            &origin, {std::string("API_KEY=") + StandIn::kKey});
+        Program program(sandbox.command_line({"sh", "-c", requests}), sandbox.options);
+        CHECK(std::stoi(program.first_line()) >= 2 * 3 * 20);  // zstd where this Node has it
+        check_kept(program.pid(), StandIn::kKey);
     }
 }
 

@@ -83,6 +83,9 @@ function events(response, name, count) {
 const kThousand = Buffer.from(Array.from({ length: 100 }, (_, i) => String(i).padStart(9, "0") + "\n").join(""));
 const kCompressed = zlib.gzipSync(kThousand);
 
+const kCodings = { gzip: zlib.gzipSync, deflate: zlib.deflateSync, br: zlib.brotliCompressSync,
+  zstd: zlib.zstdCompressSync };
+
 const answers = {
   echo(request, response) {
     wholeBody(request, body => reply(response, JSON.stringify({ version: request.httpVersion, method: request.method,
@@ -111,6 +114,17 @@ const answers = {
     response.end(kThousand.subarray(first, last + 1));
   },
   gzip: (request, response) => reply(response, kCompressed, { "content-encoding": "gzip" }),
+  // All fields that came, twenty times; 501 for a coding that this Node has not.
+  coded(request, response, coding) {
+    if (!kCodings[coding]) return response.writeHead(501, { "content-length": 0 }).end();
+    reply(response, kCodings[coding]((JSON.stringify(request.rawHeaders) + "\n").repeat(20)),
+      { "content-encoding": coding });
+  },
+  // To another host; "telling": with the key in the query.
+  redirect(request, response, host, telling) {
+    const query = telling ? "?key=" + encodeURIComponent(request.headers["x-api-key"]) : "";
+    response.writeHead(302, { location: `https://${host}/echo${query}`, "content-length": 0 }).end();
+  },
   cookies: (request, response) =>
     reply(response, "", { "Set-Cookie": ["a=1; Path=/", "b=2; Expires=Thu, 01 Jan 2099 00:00:00 GMT", "c=3"] }),
   fields(request, response, count) {   // of a thousand bytes

@@ -6,7 +6,9 @@
 
 #include "gateway/http/content_coding.hpp"
 #include "gateway/secrets/base64.hpp"
+#include "gateway/session/edited_end.hpp"
 #include "tests/support/protocol_pair.hpp"
+#include "tests/support/proxy_ground.hpp"
 
 using namespace sallyport;
 using namespace sallyport::test;
@@ -147,7 +149,7 @@ SITUATION("scrub: a small body keeps an exact length, a larger one goes without"
     CHECK(rest.body == large.replace(150'000, kValue.size(), kPlaceholder));
 }
 
-SITUATION("scrub: answers without a body keep what they say: HEAD, 204, 304") {
+SITUATION("scrub: answers without a body keep what they say, but for digests of one: HEAD, 204, 304") {
     Echo echo(versions);
     const auto head_of = [&](const char* method, const MessageHead& answer) {
         echo.ask(request(method, "/"));
@@ -156,11 +158,16 @@ SITUATION("scrub: answers without a body keep what they say: HEAD, 204, 304") {
         CHECK(echo.client->read_rest().body.empty());
         return head;
     };
-    auto head =
-        head_of("HEAD", response(200, {{"content-length", "1000"}, {"content-encoding", "br"}, {"digest", "d"}}));
+    auto head = head_of("HEAD", response(200, {{"content-length", "1000"},
+                                               {"content-encoding", "br"},
+                                               {"digest", "d"},
+                                               {"repr-digest", "sha-256=:d:"},
+                                               {"content-md5", "d"}}));
     CHECK(head.field("content-length") == "1000");
     CHECK(head.field("content-encoding") == "br");
-    CHECK(head.field("digest") == "d");
+    // They are of a body with the value in it, which can be guessed by them.
+    for (const auto* name : {"digest", "repr-digest", "content-md5"}) CHECK_FALSE(head.has(name));
+    CHECK_FALSE(head_of("GET", response(304, {{"repr-digest", "sha-256=:d:"}})).has("repr-digest"));
     CHECK(head_of("GET", response(204, {{"x-echo", kValue}})).field("x-echo") == kPlaceholder);
     CHECK(head_of("GET", response(304, {{"etag", "\"e\""}})).field("etag") == "\"e\"");
 }
@@ -253,6 +260,79 @@ SITUATION("scrub: what cannot be read is withheld, and the answer says why") {
         CHECK_FALSE(holds(rest.body, "real-Value"));
         echo.origin.reset();
     }
+}
+
+SITUATION("scrub: while a bomb is searched others are served, and it is never there as a whole") {
+    constexpr int kMegabytes = 256;
+    Echo echo(versions);
+    echo.ask();
+    auto other = echo.pair.gateway().tls_client("origin.test", echo.pair.origins().port(), "http/1.1");
+    std::string bomb;
+    const auto encoder = http::make_encoder(http::Coding::zstd);
+    for (int i = 0; i < kMegabytes; ++i) encoder->put(std::string(1 << 20, '\0'), i == kMegabytes - 1, bomb);
+    REQUIRE(bomb.size() < session::kMostWhole);
+    const auto memory = resident_bytes();
+    echo.answer(response(200, {{"content-encoding", "zstd"}, {"content-length", std::to_string(bomb.size())}}), {bomb});
+    // The answer to one who does not go on to the origin is enough: it is the same thread that gives it.
+    int served = 0;
+    while (echo.client->silent_for(0)) {
+        other.send("GET / HTTP/1.1\r\nHost: elsewhere.test\r\n\r\n");
+        REQUIRE(other.read_message().starts_with("HTTP/1.1 421 "));
+        ++served;
+    }
+    CHECK(served > 20);
+    CHECK(resident_bytes() < memory + 32 * 1024 * 1024);
+    CHECK(echo.client->read_head().status == 200);
+    const auto rest = echo.client->read_rest();
+    CHECK(rest.whole);
+    CHECK(rest.body.size() < 2 * session::kMostWhole);
+}
+
+SITUATION("scrub: who guesses a value by what is held back is found out, and gets nothing more from its hosts") {
+    Echo echo(versions);
+    const std::string alarm =
+        "somebody is guessing the value of secret k: its responses are withheld until the policy is reloaded";
+    const auto half = kValue.size() / 2;
+    std::size_t known = 3;
+    // As if every byte took one wrong guess, and then the right one, which is held back.
+    for (; known < half + 4; ++known) {
+        CAPTURE(known);
+        echo.ask();
+        echo.origin->send_head(response(200), false);
+        CHECK(echo.client->read_head().status == 200);
+        echo.origin->send_body(kValue.substr(0, known) + "!");
+        const auto got = echo.client->read_body(1);
+        CHECK(got.size() == 1);
+        echo.origin->send_body(kValue);
+        echo.origin->send_end();
+        CHECK(echo.client->read_rest().whole);
+    }
+    echo.ask();
+    echo.origin->send_head(response(200), false);
+    CHECK(echo.client->read_head().status == 200);
+    echo.origin->send_body("one " + kValue.substr(0, known) + "!");
+    const auto rest = echo.client->read_rest();
+    CHECK_FALSE(rest.whole);
+    CHECK_FALSE(holds(rest.body, "!"));
+
+    echo.pair.leave();
+    const auto client = echo.pair.client();
+    client->send_head(request("GET", "/"), true);
+    CHECK(client->read_head().status == 403);
+    CHECK(holds(client->read_rest().body, alarm));
+    CHECK(echo.pair.origins().nothing_for(100));
+    ::setenv("SALLYPORT_TEST_SCRUBBED", kValue.c_str(), 1);
+    echo.pair.gateway().replace_policy(echo.pair.policy());
+    echo.ask();
+    echo.answer(response(200), {"served"});
+    CHECK(echo.client->read_head().status == 200);
+    CHECK(echo.client->read_rest().body == "served");
+    const auto events = echo.pair.gateway().finish();
+    REQUIRE(events.size() > 3);
+    CHECK(events.at(events.size() - 3)["alarm"] == alarm);
+    CHECK(events.at(events.size() - 2)["alarm"] == alarm);
+    CHECK(events.at(events.size() - 2)["decision"] == "deny");
+    CHECK_FALSE(events.back().contains("alarm"));
 }
 
 SITUATION("scrub: a body that is not what its Content-Encoding says is cut") {

@@ -76,8 +76,8 @@ MessageEndPtr WaitingOrigin::next_request() {
 ProtocolPair::ProtocolPair(Versions versions, const std::string& policy, session::TimeLimits limits)
     : versions_(versions),
       origin_(versions.origin),
-      gateway_(fmt::format("[[allow]]\nhost = \"{}\"\nport = {}\nprivate = true\n{}", kName, origin_.port(), policy),
-               limits) {}
+      policy_(fmt::format("[[allow]]\nhost = \"{}\"\nport = {}\nprivate = true\n{}", kName, origin_.port(), policy)),
+      gateway_(policy_, limits) {}
 
 std::string ProtocolPair::authority() const { return fmt::format("{}:{}", kName, origin_.port()); }
 
@@ -117,6 +117,8 @@ MessageEndPtr ProtocolPair::client(const std::string& other) {
 void ProtocolPair::leave() {
     if (http1_) http1_->close();
     if (http2_) http2_->wire().close();
+    http1_.reset();
+    http2_.reset();
 }
 
 }  // namespace sallyport::test

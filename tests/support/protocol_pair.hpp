@@ -83,15 +83,17 @@ public:
     Http2Peer& http2_client(const Http2Peer::Settings& settings = {});
     /// Of the client, over HTTP/1.1.
     WirePeer& http1_client();
-    /// The client goes away with all its exchanges.
+    /// The client goes away with all its exchanges; the next one has a connection of its own.
     void leave();
     GatewayFixture& gateway() { return gateway_; }
+    const std::string& policy() const { return policy_; }
     /// What the client writes for Host.
     std::string authority() const;
 
 private:
     const Versions versions_;
     WaitingOrigin origin_;
+    const std::string policy_;
     GatewayFixture gateway_;
     std::shared_ptr<WirePeer> http1_;
     std::shared_ptr<Http2Peer> http2_;

@@ -81,6 +81,7 @@ TEST_CASE("content coding: several members and frames, and what follows the last
         CHECK(decoded(Coding::gzip, gzip, size) == "one two");
         CHECK(decoded(Coding::zstd, zstd, size) == "one two");
         CHECK(decoded(Coding::gzip, gzip + "\0\0secret", size) == "one two");
+        CHECK(decoded(Coding::gzip, gzip + "x" + gzip, size) == "one two");
         CHECK(decoded(Coding::brotli, encoded(Coding::brotli, "one") + "secret", size) == "one");
     }
 }

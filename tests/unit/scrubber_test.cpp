@@ -1,6 +1,7 @@
 #include "gateway/secrets/scrubber.hpp"
 
 #include <doctest/doctest.h>
+#include <openssl/crypto.h>
 
 #include "gateway/secrets/base64.hpp"
 #include "tests/support/vault.hpp"
@@ -90,6 +91,53 @@ TEST_CASE("scrubber: a value within Base64, wherever it begins and whatever it s
     }
 }
 
+TEST_CASE("scrubber: values within Base64 that follow one another, so that a character holds bits of two") {
+    for (const std::string value : {"real-value-16byte", "real-value-1", "real-value-17-bytes"}) {
+        const auto vault = vault_of(value);
+        auto padded = std::string(kPlaceholder);
+        while (padded.size() % 3 != value.size() % 3) padded += '*';
+        for (const std::string before : {"", "u", "u:"})
+            for (const std::string between : {"", ":", "\xff"}) {
+                CAPTURE(value);
+                CAPTURE(before);
+                const auto text = base64_encode(before + value + between + value + between + value + " and on");
+                const auto clean = before + padded + between + padded + between + padded + " and on";
+                CHECK(base64_decode(at_once(vault, text)) == clean);
+                for (const std::size_t size : {1, 5, 17}) {
+                    const auto out = in_pieces(vault, text, size);
+                    for (std::size_t shift = 0; shift < 3; ++shift) {
+                        const auto part = base64_encode(std::string(shift, ' ') + value).substr(8, 8);
+                        CHECK(out.find(part) == out.npos);
+                    }
+                }
+            }
+    }
+}
+
+TEST_CASE("scrubber: a value within Base64 that is cut into lines, of MIME, of JSON, of a form") {
+    const auto vault = vault_of();
+    auto padded = std::string(kPlaceholder);
+    while (padded.size() % 3 != std::string(kValue).size() % 3) padded += '*';
+    const std::string around(70, 'x');
+    for (const std::string end : {"\n", "\r\n", "\\n", "\\r\\n", "%0A", "%0d%0a", "\\u000a", "&#10;"})
+        for (const std::size_t columns : {1, 4, 7, 60, 76})
+            for (const std::string before : {"", "u", "us", "user:", "some 100 bytes: "}) {
+                CAPTURE(end);
+                CAPTURE(columns);
+                CAPTURE(before);
+                std::string text = base64_encode(before + kValue + around), lines;
+                for (std::size_t at = 0; at < text.size(); at += columns) lines += text.substr(at, columns) + end;
+                const auto middle = text.substr((before.size() + 8) / 3 * 4, 8);
+                for (const std::size_t size : {std::size_t{1}, std::size_t{7}, lines.size()}) {
+                    auto out = in_pieces(vault, lines, size);
+                    CHECK(out.ends_with(end));
+                    for (std::size_t at; (at = out.find(end)) != out.npos;) out.erase(at, end.size());
+                    CHECK(out.find(middle) == out.npos);
+                    if (size == lines.size()) CHECK(out == base64_encode(before + padded + around));
+                }
+            }
+}
+
 TEST_CASE("scrubber: however the stream is cut, the value never comes out") {
     const auto vault = vault_of();
     const std::string value = kValue;
@@ -139,16 +187,128 @@ TEST_CASE("scrubber: one value that begins another, two values, and none without
     vault.bind("long", "tok-abc-and-more").placeholder = kPlaceholder;
     for (const std::size_t size : {1, 3, 100}) {
         CHECK(in_pieces(vault, "tok-abc-and-more", size) == kPlaceholder);
-        CHECK(in_pieces(vault, "tok-abc-and-less", size) == "[secret short]-and-less");
+        CHECK(in_pieces(vault, "tok-abc-and-less", size) == "[secret short]-and-less");  // not nearly the other
         CHECK(in_pieces(vault, "<tok-abc>", size) == "<[secret short]>");
     }
+}
+
+TEST_CASE("scrubber: a long run of what begins a spelling costs no more than other text") {
+    static std::size_t asked = 0;
+    struct Counting final : Pattern {
+        std::size_t size() const override { return 20; }
+        bool accepts(std::size_t place, unsigned char byte) const override {
+            ++asked;
+            return byte == 'a' + place;
+        }
+        Spellings spellings() const override { return {true, true, true}; }
+        std::string replacement(std::string_view) const override { return "-"; }
+        const std::string& secret() const override { return name; }
+        std::string name = "counting";
+    };
+    PatternSet::Patterns patterns;
+    for (int i = 0; i < 5; ++i) patterns.push_back(std::make_unique<Counting>());
+    Replacer replacer({std::make_shared<const PatternSet>(std::move(patterns))});
+    for (const std::string run : {"&", "%", "\\", "+", "%25", "&amp;", "&#38;", "\\u0026", "\\n", "%2"}) {
+        CAPTURE(run);
+        std::string text, out;
+        while (text.size() < 60'000) text += run;
+        asked = 0;
+        replacer.put(text, out);
+        CHECK(asked < 100);
+        replacer.finish(out);
+        CHECK(out == text);
+        out.clear();
+        replacer.put(text + "%61b&#99;defghi\\u006aklmnopqrst", out);
+        replacer.finish(out);
+        CHECK(out == text + "-");
+    }
+}
+
+TEST_CASE("scrubber: what tells how a value begins is in the memory of secrets") {
+    CRYPTO_secure_malloc_init(1 << 22, 64);  // as the program does; a second time it does nothing
+    const auto vault = vault_of();
+    CHECK(CRYPTO_secure_allocated(vault.secrets.bound[0].forms.get()));
+}
+
+TEST_CASE("scrubber: what is a value for half of it and then differs is replaced as far as it agrees, in every form") {
+    const auto vault = vault_of();  // of 29 bytes
+    const std::string value = kValue, placeholder = kPlaceholder;
+    for (const std::string rest : {" and on", "?", ""})
+        for (const std::size_t size : {14, 15, 28}) {
+            const auto part = value.substr(0, size);
+            CAPTURE(part);
+            CHECK(at_once(vault, "<" + part + rest) == "<" + placeholder + rest);
+            CHECK(at_once(vault, "<" + percent_encoded(part) + rest) == "<" + placeholder + rest);
+            CHECK(at_once(vault, "<" + every_byte(part, "%02x") + rest) ==
+                  "<" + every_byte(kPlaceholder, "%02x") + rest);
+            for (const std::string before : {"", "u", "us"}) {
+                auto padded = placeholder;
+                while (padded.size() % 3 != size % 3) padded += '*';
+                const auto behind = static_cast<char>(value[size] ^ 1) + rest;  // a character may hold bits of both
+                CHECK(base64_decode(at_once(vault, base64_encode(before + part + behind))) == before + padded + behind);
+            }
+            for (const std::size_t piece : {1, 5})
+                CHECK(in_pieces(vault, "<" + part + rest, piece).ends_with(placeholder + rest));
+        }
+    for (const auto& text : {value.substr(0, 13) + " and on", value.substr(15), value.substr(1, 20)})
+        CHECK(at_once(vault, text) == text);
+    CHECK(at_once(vault_of("s3cret!!"), "s3cret!? s3cret!") == "s3cret!? s3cret!");  // too short to leave a trace
+    CHECK(at_once(vault_of("s3cret!!+"), "s3cret!!- s3cret!!") == placeholder + "- " + placeholder);
+}
+
+TEST_CASE("scrubber: a value that begins within what is nearly one is found") {
+    const auto vault = vault_of("abcabcabcabcabcabcX");
+    for (const std::size_t size : {1, 4, 100}) {
+        const auto out = in_pieces(vault,
+                                   "abcabc"
+                                   "abcabcabcabcabcabcX",
+                                   size);
+        CHECK(out.ends_with(std::string(kPlaceholder)));
+        CHECK(out.find('X') == out.npos);
+    }
+    Vault two;
+    two.bind("first", "token-of-somebody-0123456789").placeholder = "one";
+    two.bind("second", "somebody-0123456-and-else").placeholder = "two";
+    for (const std::size_t size : {1, 4, 100})
+        CHECK(in_pieces(two, "token-of-somebody-0123456-and-else", size).ends_with("two"));
+}
+
+TEST_CASE(
+    "scrubber: who guesses a value byte by byte is found out at the fifth place, one who shows its beginning is not") {
+    const std::string value = kValue;
+    const auto beginnings = [&](std::size_t first, std::size_t last) {
+        std::string text;
+        for (std::size_t size = first; size <= last; ++size) text += value.substr(0, size) + "\x80 ";
+        return text;
+    };
+    {
+        const auto vault = vault_of();
+        for (int i = 0; i < 100; ++i) at_once(vault, beginnings(1, 14) + value.substr(0, 20) + "... " + value);
+        CHECK(guessed(vault.secrets.bound).empty());
+    }
+    {
+        const auto vault = vault_of();
+        at_once(vault, beginnings(1, 17));
+        CHECK(guessed(vault.secrets.bound).empty());
+        // In whatever form, it is the same place.
+        at_once(vault, every_byte(value.substr(0, 17), "%02x") + "8. " + base64_encode(value.substr(0, 16) + "\x80"));
+        CHECK(guessed(vault.secrets.bound).empty());
+        at_once(vault, base64_encode("us" + value.substr(0, 18) + static_cast<char>(value[18] ^ 1)));
+        CHECK(guessed(vault.secrets.bound) ==
+              "somebody is guessing the value of secret key: its responses are withheld until the policy is reloaded");
+    }
+    const auto vault = vault_of();
+    for (const auto last : {14, 15, 16, 17}) in_pieces(vault, beginnings(13, last), 1);
+    CHECK(guessed(vault.secrets.bound).empty());
+    in_pieces(vault, beginnings(18, 18), 1);
+    CHECK_FALSE(guessed(vault.secrets.bound).empty());
 }
 
 TEST_CASE("scrubber: what is not a whole value stays as it is, byte for byte") {
     const auto vault = vault_of();
     std::string all;
     for (int i = 0; i < 70'000; ++i) all += static_cast<char>(i * 7919 >> 3);
-    all += "% %2 %zz \\ \\u12 \\uZZ & &amp &# &#x; &#999999999; sk-Real/Key+with sk-";
+    all += "% %2 %zz \\ \\u12 \\uZZ & &amp &# &#x; &#999999999; sk-Real/Key+w sk-";
     for (const std::size_t size : {1, 2, 3, 4096}) CHECK(in_pieces(vault, all, size) == all);
     CHECK(in_pieces({}, all, 7) == all);
 }
