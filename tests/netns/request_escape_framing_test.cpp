@@ -198,7 +198,12 @@ TEST_CASE(
                                     request("GET /open/x", "X-Api-Key: real-key\r\n"), "allow 200"});
     ground->attempt(ground->tls(), {"named by Connection", request("GET /open/x", "Connection: x-api-key\r\n"),
                                     request("GET /open/x", ours), "allow 200"});
-    ground->attempt(ground->tls(), {"trailers", post(te, "0\r\nX-Api-Key: mine\r\nX_Api_Key: mine\r\nX-Sum: 1\r\n\r\n"),
-                                    post(ours + te, "0\r\nX-Sum: 1\r\n\r\n"), "allow 200 api.test POST /open/x"});
+    ground->attempt(ground->tls(), {"credentials in other fields",
+                                    request("GET /open/x", "Authorization: Bearer mine\r\nApi_Key: mine\r\nA: b\r\n"),
+                                    request("GET /open/x", "A: b\r\n" + ours), "allow 200"});
+    ground->attempt(
+        ground->tls(),
+        {"trailers", post(te, "0\r\nX-Api-Key: mine\r\nX_Api_Key: mine\r\nPrivate-Token: mine\r\nX-Sum: 1\r\n\r\n"),
+         post(ours + te, "0\r\nX-Sum: 1\r\n\r\n"), "allow 200 api.test POST /open/x"});
     ground->settle();
 }
