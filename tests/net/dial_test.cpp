@@ -12,6 +12,7 @@
 
 #include "gateway/base/unique_fd.hpp"
 #include "tests/support/fake_dns.hpp"
+#include "gateway/net/dialler.hpp"
 #include "tests/support/run_task.hpp"
 
 using namespace sallyport;
@@ -230,4 +231,28 @@ TEST_CASE("dial: an io_context that is thrown away with an attempt under way") {
     world->io.poll();
     world.reset();  // the address sanitizer looks on
     CHECK_FALSE(connecting->has_value());
+}
+
+TEST_CASE("dial: beyond as many as may be under way none is begun, and afterwards there is room again") {
+    World world;
+    world.lifeline.expect_within(30s, "a test");
+    net::Dialler dialler(world.resolver);
+    Listener origin("127.0.0.1");
+    world.dns.silence("silent.example");
+    std::vector<std::shared_ptr<std::optional<Result<Socket>>>> dials;
+    net::Lifeline flood(world.watchdog);
+    flood.expect_within(30s, "a test");
+    for (std::size_t i = 0; i < net::Dialler::kMaxUnderWay; ++i)
+        dials.push_back(testing::start(world.io, dialler.dial(flood, "silent.example", 443, true)));
+    const auto one_more = [&] {
+        return testing::run(world.io, dialler.dial(world.lifeline, "127.0.0.1", origin.port(), true));
+    };
+    const auto refused = one_more();
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().kind == ErrorKind::unavailable);
+    CHECK(refused.error().detail == "127.0.0.1: too many connections to origins are being made");
+    CHECK_FALSE(origin.has_connection());
+    flood.end({ErrorKind::cancelled, "given up"});
+    for (const auto& dial : dials) CHECK_FALSE(testing::finish(world.io, dial).has_value());
+    CHECK(one_more().has_value());
 }
