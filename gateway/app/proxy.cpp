@@ -22,7 +22,10 @@ Proxy::Proxy(boost::asio::io_context& io, session::LiveRules& rules, const tls::
     : audit_(audit),
       leaves_(authority),
       client_tls_(options.trusted_pem),
-      watchdog_(io.get_executor()),
+      watchdog_(io.get_executor(),
+                [this, &rules] {
+                    if (!audit_.healthy()) rules.end_all({ErrorKind::unavailable, audit::kUnwritable});
+                }),
       resolver_(io.get_executor(), options.name_servers),
       dialler_(resolver_, rules.current()->policy->mode() == policy::Mode::audit, options.outer_proxy),
       gateway_{rules, server_tls_, leaves_, *addresses_, dialler_, pool_, watchdog_, audit, options.limits},

@@ -133,7 +133,9 @@ std::vector<UniqueFd> open_published_ports(const std::vector<policy::Publication
 
 Publisher::Publisher(asio::io_context& io, std::string doorway, audit::Audit& audit,
                      const std::vector<policy::Publication>& publications, std::vector<UniqueFd> listeners)
-    : io_(io), doorway_(std::move(doorway)), audit_(audit), watchdog_(io.get_executor()) {
+    : io_(io), doorway_(std::move(doorway)), audit_(audit), watchdog_(io.get_executor(), [this] {
+          if (!audit_.healthy()) watchdog_.end_all({ErrorKind::unavailable, audit::kUnwritable});
+      }) {
     for (std::size_t i = 0; i < listeners.size(); ++i) {
         int family = AF_INET6;
         socklen_t size = sizeof family;
@@ -184,7 +186,7 @@ asio::awaitable<void> Publisher::serve(net::Socket client, policy::Publication p
 
 net::Task<void> Publisher::relay_into(net::Stream& outside, net::Lifeline& lifeline, std::uint16_t port,
                                       audit::Traffic& bytes) {
-    if (!audit_.healthy()) co_return Error{ErrorKind::refused, "the audit log cannot be written"};
+    if (!audit_.healthy()) co_return Error{ErrorKind::unavailable, audit::kUnwritable};
     lifeline.expect_within(kConnectTime, "connecting to the sandbox");
     auto connected = co_await connect_inside(lifeline, port);
     if (!connected) co_return connected.error();

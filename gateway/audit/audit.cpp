@@ -1,8 +1,11 @@
 // One writer thread takes the whole queue at a time, and lets it gather a little first, so that a burst costs few
-// system calls and few wake-ups. Producers touch only the mutex; the file, its name and what could not be written are the writer's alone once it runs.
+// system calls and few wake-ups. Producers touch only the mutex; the file, its name and what could not be written are
+// the writer's alone once it runs.
 #include "gateway/audit/audit.hpp"
 
 #include <fcntl.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -82,7 +85,7 @@ void Audit::record(Event event) {
     ledger_.add(event);
     if (!file_) return;
     room_.wait(lock, [this] { return waiting_.size() < kMaxWaiting || !healthy_; });
-    if (!healthy_ && (waiting_.size() >= kMaxWaiting || !was_allowed(event))) {  // nobody waits for room on a disk
+    if (!healthy_ && !was_allowed(event)) {  // of those there may be any number
         ++left_out_;
         return;
     }
@@ -124,20 +127,33 @@ void Audit::write_events() {
         batch.clear();
         write_unwritten();
         const std::lock_guard lock(mutex_);
-        if (ending_ && !unwritten_.empty()) return;  // one last attempt was made
+        if (ending_ && !unwritten_.empty()) return give_up();  // one last attempt was made
     }
+}
+
+/// The mutex is held.
+void Audit::give_up() const {
+    const auto lines = std::count(unwritten_.begin(), unwritten_.end(), '\n') + std::ssize(waiting_);
+    std::fprintf(stderr,
+                 "sallyport: the audit log %s could not be written to its end; not in it: %lld lines, %llu refusals\n",
+                 file_name_.c_str(), static_cast<long long>(lines), static_cast<unsigned long long>(left_out_));
 }
 
 void Audit::write_unwritten() {
     const int error = write_all(file_.get(), unwritten_);
-    if ((error == 0) == healthy_) return;
     const std::lock_guard lock(mutex_);
-    healthy_ = error == 0;
+    const bool healthy = error == 0 && (healthy_ || waiting_.empty());  // again only when all that was kept is written
+    if (healthy == healthy_) return;
+    healthy_ = healthy;
     if (healthy_) {
-        std::fprintf(stderr, "sallyport: the audit log %s can be written again; not in it: %llu refusals meanwhile\n",
+        std::fprintf(stderr,
+                     "sallyport: the audit log %s can be written again; all that was allowed is in it, not in it are "
+                     "%llu refusals meanwhile\n",
                      file_name_.c_str(), static_cast<unsigned long long>(std::exchange(left_out_, 0)));
     } else {
-        std::fprintf(stderr, "sallyport: the audit log %s cannot be written: %s; nothing is served until it can\n",
+        std::fprintf(stderr,
+                     "sallyport: the audit log %s cannot be written: %s; what is under way is ended, and nothing is "
+                     "served until it can\n",
                      file_name_.c_str(), std::strerror(error));
         room_.notify_all();
     }

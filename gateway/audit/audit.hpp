@@ -20,11 +20,15 @@ namespace sallyport::audit {
 /// Opens the file for appending; it has mode 0600 when it is new. Throws StartupError.
 UniqueFd open_log(const std::string& file);
 
+/// Why nothing goes on while an Audit is not healthy().
+inline constexpr const char* kUnwritable = "the audit log cannot be written, and nothing is served that is not in it";
+
 /// Thread-safe. A thread of its own does the writing; destruction waits until everything is written.
 class Audit {
 public:
     /// Events that may wait to be written. When the disk is slower than that, record() blocks: traffic has to wait
-    /// for its log, since what is not in the log must not happen.
+    /// for its log, since what is not in the log must not happen. While nothing can be written, nobody waits, and what
+    /// was allowed is kept beyond that: one event each of what was under way, since nothing new is allowed meanwhile.
     static constexpr std::size_t kMaxWaiting = 1024;
     /// How long an event may wait for others that are written with it.
     static constexpr std::chrono::milliseconds kGather{2};
@@ -40,8 +44,9 @@ public:
     Audit& operator=(const Audit&) = delete;
 
     void record(Event event);
-    /// False from a write on that failed until what is waiting could be written; both are said on stderr. The gateway
-    /// serves nothing meanwhile; what was allowed before still gets its line, refusals are only counted.
+    /// False from a write on that failed until what is waiting could be written; both are said on stderr. Whoever
+    /// serves ends what is under way and begins nothing meanwhile: see kUnwritable. What was allowed before still gets
+    /// its line, refusals are only counted.
     bool healthy() const { return healthy_; }
     /// See Summary::render.
     std::string summary() const;
@@ -51,6 +56,7 @@ public:
 private:
     void write_events();
     void write_unwritten();
+    void give_up() const;
 
     std::string file_name_;
     UniqueFd file_;
@@ -60,7 +66,7 @@ private:
     std::condition_variable work_;  ///< something waits to be written, or the end has come
     std::condition_variable room_;  ///< the queue was taken
     std::vector<Event> waiting_;
-    std::uint64_t left_out_ = 0;  ///< refusals, and what the queue had no room for, while nothing could be written
+    std::uint64_t left_out_ = 0;  ///< refusals while nothing could be written
     bool ending_ = false;
     Summary summary_;
     Ledger ledger_;

@@ -16,6 +16,7 @@ enum class ErrorKind {
     too_large,      ///< a bound of ours was reached
     malformed,      ///< the peer sent what the protocol does not allow
     refused,        ///< policy or address scope forbids it
+    unavailable,    ///< we cannot serve it at the moment: nothing can be recorded, or too much is under way
     unresolved,     ///< the name has no address
     unreachable,    ///< no connection could be made
     tls,            ///< handshake or certificate verification failed

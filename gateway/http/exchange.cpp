@@ -9,6 +9,8 @@ namespace {
 
 using net::Task;
 
+constexpr int kMaxInterimHeads = 16;  // of one response: each counts as progress
+
 std::uint64_t total(Pieces pieces) {
     std::uint64_t sum = 0;
     for (const auto piece : pieces) sum += piece.size();
@@ -71,7 +73,7 @@ Task<void> Exchange::upload() {
 }
 
 Task<wire::ResponseHead> Exchange::final_head() {
-    for (;;) {
+    for (int interim = 0;; ++interim) {
         auto head = co_await origin_.read_head();
         if (!head) {
             if (head.error().kind != ErrorKind::end_of_stream) co_return head.error();
@@ -85,6 +87,8 @@ Task<wire::ResponseHead> Exchange::final_head() {
             if (auto kept = check_switch(head_, *head); !kept) co_return kept.error();
             co_return head;
         }
+        if (interim == kMaxInterimHeads)
+            co_return Error{ErrorKind::malformed, "the origin sends interim responses without an end"};
         if (auto sent = co_await client_.send_interim(*head); !sent) {
             outcome_.client_failed = true;
             co_return sent.error();

@@ -30,6 +30,16 @@ private:
     net::LifelineTimer*& slot_;
 };
 
+/// Whatever is thrown (memory may run out) ends this connection, like any error of it, and nothing else.
+Task<void> guarded(Task<void> task, net::Stream& stream) {
+    try {
+        co_return co_await std::move(task);
+    } catch (const std::exception& thrown) {
+        stream.abort();
+        co_return Error{ErrorKind::io, thrown.what()};
+    }
+}
+
 }  // namespace
 
 Http2Connection::Http2Connection(Http2Session::Role role)
@@ -40,7 +50,7 @@ boost::asio::awaitable<void> Http2Connection::run(net::Stream& stream, Http2Time
     using namespace boost::asio::experimental::awaitable_operators;
     times_ = times;
     look_after_phase(stream.lifeline());
-    auto [read, written] = co_await (read_all(stream) && write_all(stream));
+    auto [read, written] = co_await (guarded(read_all(stream), stream) && guarded(write_all(stream), stream));
     ended_ = true;
     if (!read && read.error().kind == ErrorKind::timed_out) {
         // Nothing is waited for any more, but what fits into the socket's buffer still goes.

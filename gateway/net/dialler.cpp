@@ -12,9 +12,27 @@ Task<Socket> dial_through(Resolver& resolver, const OuterProxy& proxy, Lifeline&
     co_return co_await connect_through(std::move(*socket), proxy, lifeline, std::move(host), port, deadline);
 }
 
+class Counted {
+public:
+    explicit Counted(std::size_t& count) : count_(count) { ++count_; }
+    ~Counted() { --count_; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+
+private:
+    std::size_t& count_;
+};
+
 }  // namespace
 
 Task<Socket> Dialler::dial(Lifeline& lifeline, std::string host, std::uint16_t port, bool private_addresses) {
+    if (under_way_ >= kMaxUnderWay)
+        co_return Error{ErrorKind::unavailable, host + ": too many connections to origins are being made"};
+    const Counted counted(under_way_);
+    co_return co_await dial_now(lifeline, std::move(host), port, private_addresses);
+}
+
+Task<Socket> Dialler::dial_now(Lifeline& lifeline, std::string host, std::uint16_t port, bool private_addresses) {
     const auto now = Clock::now();
     if (!own_ || now - read_at_ > kRefresh) {
         auto own = own_addresses();

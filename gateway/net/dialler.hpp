@@ -10,6 +10,7 @@ namespace sallyport::net {
 class Dialler {
 public:
     static constexpr std::chrono::seconds kTimeLimit{15};  ///< resolution and connection
+    static constexpr std::size_t kMaxUnderWay = 4096;      ///< of dial()
 
     /// `local_networks`: see DialRules. `outer`: through which all is dialled but what its no_proxy covers.
     explicit Dialler(Resolver& resolver, bool local_networks = false, std::optional<OuterProxy> outer = std::nullopt)
@@ -18,6 +19,7 @@ public:
     /// See net::dial. The machine's own addresses are read again when they are older than kRefresh.
     /// Through the outer proxy a name is not resolved here, so nothing is said about its addresses: only a literal
     /// address is judged. The proxy itself may have any address; it is no wish of a client's.
+    /// ErrorKind::unavailable: kMaxUnderWay.
     Task<Socket> dial(Lifeline&, std::string host, std::uint16_t port, bool private_addresses);
     /// What kind of address `host` has, to which the socket was dialled ("a private address"); nullopt when it is
     /// public, or known to the outer proxy only.
@@ -27,7 +29,9 @@ private:
     static constexpr std::chrono::seconds kRefresh{10};
 
     bool goes_through_proxy(const std::string& host, std::uint16_t port) const;
+    Task<Socket> dial_now(Lifeline&, std::string host, std::uint16_t port, bool private_addresses);
 
+    std::size_t under_way_ = 0;
     Resolver& resolver_;
     const bool local_networks_;
     const std::optional<OuterProxy> outer_;

@@ -43,7 +43,10 @@ void Lifeline::check(Clock::time_point now) {
     else if (watched_client_ && watched_client_->peer_gone()) end({ErrorKind::end_of_stream, "the client went away"});
 }
 
-Watchdog::Watchdog(const boost::asio::any_io_executor& executor) : timer_(executor) { arm(); }
+Watchdog::Watchdog(const boost::asio::any_io_executor& executor, std::function<void()> every_tick)
+    : timer_(executor), every_tick_(std::move(every_tick)) {
+    arm();
+}
 
 void Watchdog::arm() {
     timer_.expires_after(kTick);
@@ -51,6 +54,7 @@ void Watchdog::arm() {
         if (ec) return;
         const auto now = Clock::now();
         for (Lifeline& lifeline : lifelines_) lifeline.check(now);
+        if (every_tick_) every_tick_();
         arm();
     });
 }

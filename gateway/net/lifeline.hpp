@@ -12,6 +12,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/intrusive/list.hpp>
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -79,7 +80,8 @@ class Watchdog {
 public:
     static constexpr std::chrono::milliseconds kTick{250};
 
-    explicit Watchdog(const boost::asio::any_io_executor&);
+    /// `every_tick` is called as often as that: for conditions that end many lifelines at once.
+    explicit Watchdog(const boost::asio::any_io_executor&, std::function<void()> every_tick = {});
     Watchdog(const Watchdog&) = delete;
     Watchdog& operator=(const Watchdog&) = delete;
 
@@ -98,6 +100,7 @@ private:
     using Hook = boost::intrusive::member_hook<Lifeline, decltype(Lifeline::hook_), &Lifeline::hook_>;
     boost::intrusive::list<Lifeline, Hook, boost::intrusive::constant_time_size<false>> lifelines_;
     boost::asio::steady_timer timer_;
+    const std::function<void()> every_tick_;
 };
 
 }  // namespace sallyport::net

@@ -117,30 +117,48 @@ std::string replace_placeholders(std::string_view text, const HostSecrets& secre
     return out;
 }
 
-void replace_placeholders(wire::Fields& fields, const HostSecrets& secrets, std::set<std::string>& used) {
-    for (auto& field : fields) {
-        // The authority was decided on; nothing may change it afterwards.
-        if (wire::equal_ignoring_case(field.name, "host")) continue;
-        auto replaced = replace_placeholders(field.value, secrets, used);
-        field.sensitive = field.sensitive || replaced != field.value;
-        field.value = std::move(replaced);
-        if (const auto credentials = basic_credentials(field)) {
-            const auto real = replace_placeholders(*credentials, secrets, used);
-            if (real == *credentials) continue;
+/// True when one stood there.
+bool replace_placeholders(wire::Field& field, const HostSecrets& secrets, std::set<std::string>& used) {
+    // The authority was decided on; nothing may change it afterwards.
+    if (wire::equal_ignoring_case(field.name, "host")) return false;
+    auto replaced = replace_placeholders(field.value, secrets, used);
+    bool found = replaced != field.value;
+    field.value = std::move(replaced);
+    if (const auto credentials = basic_credentials(field)) {
+        const auto real = replace_placeholders(*credentials, secrets, used);
+        if (real != *credentials) {
             field.value = "Basic " + base64_encode(real);
-            field.sensitive = true;
+            found = true;
         }
     }
+    field.sensitive = field.sensitive || found;
+    return found;
+}
+
+/// Of a secret that is set.
+std::string_view field_of(const policy::SecretRule& rule) {
+    if (rule.basic_user) return "Authorization";
+    return *rule.header;
+}
+
+/// Credentials of another than whose secret is set. An origin that is asked in two names may take the other one's,
+/// whose account the sandbox could share with anybody.
+bool stands_beside(const HostSecrets& secrets, std::string_view name) {
+    bool any = false;
+    for (const auto& [rule, value, forms] : secrets.bound) {
+        if (!is_set(rule)) continue;
+        if (wire::equal_ignoring_case(name, field_of(rule))) return false;
+        any = true;
+    }
+    return any && wire::is_credential(name);
 }
 
 void set_field(wire::Fields& fields, const BoundSecret& secret) {
     const auto& [rule, value, forms] = secret;
-    if (rule.basic_user)
-        return wire::set(fields, "Authorization",
-                         "Basic " + base64_encode(*rule.basic_user + ":" + std::string(value.reveal())), true);
     std::string text = rule.format;
-    if (const auto hole = text.find("{}"); hole != std::string::npos) text.replace(hole, 2, value.reveal());
-    wire::set(fields, *rule.header, text, true);
+    if (rule.basic_user) text = "Basic " + base64_encode(*rule.basic_user + ":" + std::string(value.reveal()));
+    else if (const auto hole = text.find("{}"); hole != std::string::npos) text.replace(hole, 2, value.reveal());
+    wire::set(fields, field_of(rule), text, true);
 }
 
 }  // namespace
@@ -151,7 +169,10 @@ std::variant<Injected, InjectionRefused> inject(const HostSecrets& secrets, cons
     if (auto refused = refusal(secrets, destination, texts)) return std::move(*refused);
     if (!destination.tls) return Injected{};
     std::set<std::string> used;
-    replace_placeholders(fields, secrets, used);
+    for (auto field = fields.begin(); field != fields.end();) {
+        const bool ours = replace_placeholders(*field, secrets, used);
+        field = !ours && stands_beside(secrets, field->name) ? fields.erase(field) : std::next(field);
+    }
     for (const auto& secret : secrets.bound) {
         if (!is_set(secret.rule)) continue;
         set_field(fields, secret);

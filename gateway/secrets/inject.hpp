@@ -34,7 +34,8 @@ struct InjectionRefused {
 /// Rewrites `fields`, but for Host:
 /// - each placeholder of a bound secret that is looked for in header fields is replaced by the value, also within the
 ///   Base64 of Basic credentials;
-/// - each bound secret with a header (or HTTP Basic) is set, replacing every field of that name that the client sent.
+/// - each bound secret with a header (or HTTP Basic) is set, replacing every field of that name that the client sent;
+///   then other credentials (wire::is_credential) in which no such placeholder stood are removed.
 /// Refused, with `fields` unchanged: a foreign placeholder in a field's name or value or in the target, in any letter
 /// case, raw, percent-encoded or in Basic credentials; and, without TLS, any placeholder or any secret to be set.
 std::variant<Injected, InjectionRefused> inject(const HostSecrets&, const Destination&, wire::Fields& fields);

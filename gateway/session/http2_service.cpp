@@ -26,7 +26,11 @@ awaitable<void> Http2Service::run() {
     const auto self = shared_from_this();
     const boost::asio::any_io_executor executor = client_.socket().get_executor();
     const http::Http2Times times{gateway_.limits.keep_alive, gateway_.limits.head, gateway_.limits.exchange};
-    co_await (connection_.run(client_, times) && accept_all(executor));
+    try {
+        co_await (connection_.run(client_, times) && accept_all(executor));
+    } catch (const std::exception&) {
+        end_without_memory();
+    }
     // Their lifelines have ended with the connection.
     while (requests_ > 0) co_await request_ended_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
     client_.resume();
@@ -47,10 +51,13 @@ awaitable<void> Http2Service::accept_all(const boost::asio::any_io_executor& exe
                                   --self->requests_;
                                   --self->gateway_.streams;
                                   self->request_ended_.cancel();
-                                  if (failed) std::rethrow_exception(failed);
+                                  if (failed) self->end_without_memory();
                               });
     }
 }
+
+/// Nothing else is thrown here. The connection ends, with the requests that share it, and no other.
+void Http2Service::end_without_memory() { client_.lifeline().end({ErrorKind::io, "out of memory"}); }
 
 awaitable<void> Http2Service::serve(StreamPtr stream, boost::asio::any_io_executor executor) {
     const auto self = shared_from_this();

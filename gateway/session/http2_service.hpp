@@ -25,6 +25,7 @@ private:
     using StreamPtr = http::Http2Connection::StreamPtr;
     boost::asio::awaitable<void> accept_all(const boost::asio::any_io_executor&);
     boost::asio::awaitable<void> serve(StreamPtr, boost::asio::any_io_executor);
+    void end_without_memory();
 
     Gateway& gateway_;
     net::Stream& client_;

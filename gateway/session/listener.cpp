@@ -94,11 +94,14 @@ int Listener::accept_one() {
     if (ec) return EIO;
     fd.release();
     ++sessions_.open;
-    asio::co_spawn(io_, serve_(gateway_, std::move(socket)), [&sessions = sessions_](std::exception_ptr error) {
-        --sessions.open;
-        // Only memory can run out here; the session is gone, and its connection was never served further.
-        (void)error;
-    });
+    try {
+        // Only memory can run out in there; the session is gone then, and its connection was never served further.
+        asio::co_spawn(io_, serve_(gateway_, std::move(socket)),
+                       [&sessions = sessions_](std::exception_ptr) { --sessions.open; });
+    } catch (const std::bad_alloc&) {
+        --sessions_.open;
+        return ENOMEM;
+    }
     return 0;
 }
 

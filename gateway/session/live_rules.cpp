@@ -21,4 +21,8 @@ std::size_t LiveRules::replace(Rules rules) {
     return ended;
 }
 
+void LiveRules::end_all(const Error& reason) {
+    for (Passage& passage : passages_) passage.lifeline_.end(reason);
+}
+
 }  // namespace sallyport::session

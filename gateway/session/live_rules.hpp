@@ -46,6 +46,8 @@ public:
     std::shared_ptr<const Rules> current() const { return current_; }
     /// From now on `rules` decide. Returns how many passages that ended.
     std::size_t replace(Rules rules);
+    /// Ends every passage, whatever the rules are.
+    void end_all(const Error& reason);
 
 private:
     friend class Passage;

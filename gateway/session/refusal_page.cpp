@@ -21,6 +21,19 @@ std::string printable(std::string_view text) {
     return out;
 }
 
+unsigned status_of(ErrorKind kind) {
+    switch (kind) {
+        case ErrorKind::refused:
+            return 403;
+        case ErrorKind::unavailable:
+            return 503;
+        case ErrorKind::timed_out:
+            return 504;
+        default:
+            return 502;
+    }
+}
+
 std::string_view reason_phrase(unsigned status) {
     switch (status) {
         case 400:
@@ -138,7 +151,7 @@ bool accepts_json(const wire::Fields& fields) {
 
 Refusal origin_failure(const Permit& permit, std::string method, const Error& error) {
     Refusal failure;
-    failure.status = error.kind == ErrorKind::timed_out ? 504 : error.kind == ErrorKind::refused ? 403 : 502;
+    failure.status = status_of(error.kind);
     failure.destination = permit.destination;
     failure.method = std::move(method);
     failure.target = permit.target;

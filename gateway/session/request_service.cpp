@@ -36,14 +36,7 @@ awaitable<bool> RequestService::serve(wire::RequestHead head) {
     const std::string method = head.method;
     auto event = new_event();
     if (!gateway_.audit.healthy()) {
-        Refusal refusal{503,
-                        {facts_.name, facts_.port},
-                        method,
-                        {},
-                        "the audit log cannot be written, and nothing is served that is not in it",
-                        {},
-                        {},
-                        {}};
+        Refusal refusal{503, {facts_.name, facts_.port}, method, {}, audit::kUnwritable, {}, {}, {}};
         co_return co_await refuse(std::move(refusal), head, std::move(event));
     }
     auto verdict = judge(*gateway_.rules.current(), facts_, head);
@@ -85,9 +78,12 @@ std::optional<Refusal> RequestService::failure(const Permit& permit, const std::
                                                const http::ExchangeOutcome& outcome) {
     const auto& lifeline = client_.lifeline();
     if (!outcome.error || outcome.status != 0) return std::nullopt;
-    if (lifeline.ended() && lifeline.reason().kind == ErrorKind::refused)
-        return origin_failure(permit, method, lifeline.reason());
-    if (lifeline.ended() && lifeline.reason().kind != ErrorKind::timed_out) return std::nullopt;
+    if (lifeline.ended()) {
+        const auto kind = lifeline.reason().kind;
+        if (kind == ErrorKind::refused || kind == ErrorKind::unavailable)
+            return origin_failure(permit, method, lifeline.reason());
+        if (kind != ErrorKind::timed_out) return std::nullopt;
+    }
     if (outcome.reset_code == kRefusedStream && client_.knows_refused_streams()) return std::nullopt;  // to be cut
     auto refusal = origin_failure(permit, method, *outcome.error);
     if (!outcome.client_failed) return refusal;

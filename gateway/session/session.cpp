@@ -234,6 +234,11 @@ awaitable<void> Session::serve_stream(policy::Destination destination, const cha
     auto socket =
         co_await gateway_.dialler.dial(lifeline, destination.host, destination.port, permit->private_addresses);
     if (!socket) {
+        // A question or a SYN has gone out: the line is kept where refusals are only counted.
+        if (lifeline.ended() && lifeline.reason().kind == ErrorKind::unavailable) {
+            event.reason = "ended: " + socket.error().detail;
+            co_return gateway_.audit.record(std::move(event));
+        }
         refuse(protocol, destination.host, socket.error().detail, permit->rule);
         co_return;
     }

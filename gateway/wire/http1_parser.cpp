@@ -106,9 +106,9 @@ void Http1Parser<is_request>::on_header_impl(beast_error& ec) {
         ec = http::error::bad_transfer_encoding;
         return;
     }
-    // Responses may repeat one length (RFC 9110, section 8.6); it is passed on once.
-    if (const auto length = Base::content_length(); length && count(head_.fields, "Content-Length") > 1)
-        set(head_.fields, "Content-Length", std::to_string(*length));
+    // What is passed on is the number, not its digits: "0005" is octal to some. A response may repeat it (RFC 9110,
+    // section 8.6); it is passed on once.
+    if (const auto length = Base::content_length()) set(head_.fields, "Content-Length", std::to_string(*length));
     head_.keep_alive = Base::keep_alive();
     if (Base::is_done()) head_.body = {};
     else if (Base::chunked()) head_.body = {Framing::chunked, 0};

@@ -22,10 +22,13 @@ std::optional<std::uint64_t> number(std::string_view digits) {
     return value;
 }
 
-BodyFraming framing_of(const Fields& fields, bool ended) {
+/// A length is passed on as the number that it was read as, not in its digits.
+BodyFraming framing_of(Fields& fields, bool ended) {
+    const auto text = wire::find(fields, "content-length");
+    const auto length = text ? number(*text) : std::nullopt;
+    if (length) wire::set(fields, "content-length", std::to_string(*length));
     if (ended) return {};
-    if (const auto length = wire::find(fields, "content-length"))
-        if (const auto value = number(*length)) return {Framing::length, *value};
+    if (length) return {Framing::length, *length};
     return {Framing::chunked, 0};
 }
 

@@ -96,15 +96,21 @@ void remove_connection_fields(Fields& fields) {
     });
 }
 
+bool is_credential(std::string_view name) {
+    static constexpr std::array<std::string_view, 6> kCredentials{"Authorization", "X-Api-Key",     "Api-Key",
+                                                                  "X-Auth-Token",  "Private-Token", "X-Goog-Api-Key"};
+    return std::any_of(kCredentials.begin(), kCredentials.end(),
+                       [&](std::string_view known) { return same_to_cgi(name, known); });
+}
+
 bool may_be_trailer(std::string_view name) {
-    static constexpr std::array<std::string_view, 25> kForbidden{"Host",
+    static constexpr std::array<std::string_view, 24> kForbidden{"Host",
                                                                  "Content-Length",
                                                                  "Transfer-Encoding",
                                                                  "Connection",
                                                                  "TE",
                                                                  "Trailer",
                                                                  "Upgrade",
-                                                                 "Authorization",
                                                                  "Cookie",
                                                                  "Set-Cookie",
                                                                  "Content-Type",
@@ -122,7 +128,8 @@ bool may_be_trailer(std::string_view name) {
                                                                  "Forwarded",
                                                                  "X-Forwarded-Host",
                                                                  "X-Forwarded-For"};
-    return std::none_of(kForbidden.begin(), kForbidden.end(), [&](std::string_view f) { return same_to_cgi(name, f); });
+    return !is_credential(name) &&
+           std::none_of(kForbidden.begin(), kForbidden.end(), [&](std::string_view f) { return same_to_cgi(name, f); });
 }
 
 Fields without_repeated(const Fields& trailers, const Fields& head) {

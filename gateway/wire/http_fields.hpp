@@ -36,6 +36,8 @@ bool has_token(const Fields&, std::string_view name, std::string_view token);
 /// Framing is the writer's.
 void remove_connection_fields(Fields&);
 
+/// A field in which origins look for who is asking, also as CGI would read the name. Not Cookie, which holds more.
+bool is_credential(std::string_view name);
 /// False for routing, framing, authentication and whatever changes how a message is read or judged (RFC 9110, section
 /// 6.5.1), also as CGI would read the name.
 bool may_be_trailer(std::string_view name);

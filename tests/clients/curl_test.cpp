@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -258,13 +259,17 @@ TEST_CASE("curl: an event arrives when it is sent, not when the response is over
     const StandIn origin;
     for (const auto user : sandbox_users()) {
         const Sandbox sandbox(user, policy(origin), &origin);
-        const auto ran = sandbox.run(
-            "curl -sSN https://api.example.test/slow | while read -r line; do echo \"$(date +%s%N) $line\"; done");
-        CAPTURE(ran.shown());
-        const auto first = ran.out.find("part 0"), last = ran.out.find("part 4");
-        REQUIRE(first != ran.out.npos);
-        REQUIRE(last != ran.out.npos);
-        const auto nanoseconds = [&](std::size_t part) { return std::stoull(ran.out.substr(part - 20, 19)); };
-        CHECK(nanoseconds(last) - nanoseconds(first) > 200'000'000);  // the origin takes 400 ms
+        unsigned long long apart = 0;  // at most, of several: what is held back comes together every time
+        for (int i = 0; i < 5 && apart <= 200'000'000; ++i) {
+            const auto ran = sandbox.run(
+                "curl -sSN https://api.example.test/slow | while read -r line; do echo \"$(date +%s%N) $line\"; done");
+            CAPTURE(ran.shown());
+            const auto first = ran.out.find("part 0"), last = ran.out.find("part 4");
+            REQUIRE(first != ran.out.npos);
+            REQUIRE(last != ran.out.npos);
+            const auto nanoseconds = [&](std::size_t part) { return std::stoull(ran.out.substr(part - 20, 19)); };
+            apart = std::max(apart, nanoseconds(last) - nanoseconds(first));
+        }
+        CHECK(apart > 200'000'000);  // the origin takes 400 ms
     }
 }

@@ -5,12 +5,14 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iterator>
 #include <optional>
 
 #include "gateway/base/unique_fd.hpp"
+#include "gateway/net/dialler.hpp"
 #include "tests/support/fake_dns.hpp"
 #include "tests/support/run_task.hpp"
 
@@ -159,9 +161,13 @@ TEST_CASE("dial: a refused connection makes the next address start at once") {
     Listener origin("127.0.0.4");
     for (const char* address : {"127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"})
         world.dns.address("api.example", address);
-    const auto before = Clock::now();
-    CHECK(peer(world.dial("api.example", origin.port())) == "127.0.0.4");
-    CHECK(Clock::now() - before < 200ms);  // three waits would be 750 ms
+    auto fastest = Clock::duration::max();  // of several: a machine that is busy may hold up any one
+    for (int i = 0; i < 10 && fastest >= 200ms; ++i) {
+        const auto before = Clock::now();
+        CHECK(peer(world.dial("api.example", origin.port())) == "127.0.0.4");
+        fastest = std::min(fastest, Clock::now() - before);
+    }
+    CHECK(fastest < 200ms);  // a single wait is 250 ms
 }
 
 TEST_CASE("dial: an address that hangs is overtaken after a quarter of a second, and its attempt is closed") {
@@ -230,4 +236,28 @@ TEST_CASE("dial: an io_context that is thrown away with an attempt under way") {
     world->io.poll();
     world.reset();  // the address sanitizer looks on
     CHECK_FALSE(connecting->has_value());
+}
+
+TEST_CASE("dial: beyond as many as may be under way none is begun, and afterwards there is room again") {
+    World world;
+    world.lifeline.expect_within(30s, "a test");
+    net::Dialler dialler(world.resolver);
+    Listener origin("127.0.0.1");
+    world.dns.silence("silent.example");
+    std::vector<std::shared_ptr<std::optional<Result<Socket>>>> dials;
+    net::Lifeline flood(world.watchdog);
+    flood.expect_within(30s, "a test");
+    for (std::size_t i = 0; i < net::Dialler::kMaxUnderWay; ++i)
+        dials.push_back(testing::start(world.io, dialler.dial(flood, "silent.example", 443, true)));
+    const auto one_more = [&] {
+        return testing::run(world.io, dialler.dial(world.lifeline, "127.0.0.1", origin.port(), true));
+    };
+    const auto refused = one_more();
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().kind == ErrorKind::unavailable);
+    CHECK(refused.error().detail == "127.0.0.1: too many connections to origins are being made");
+    CHECK_FALSE(origin.has_connection());
+    flood.end({ErrorKind::cancelled, "given up"});
+    for (const auto& dial : dials) CHECK_FALSE(testing::finish(world.io, dial).has_value());
+    CHECK(one_more().has_value());
 }

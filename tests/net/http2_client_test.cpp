@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "tests/net/failing_memory.hpp"
 #include "tests/support/http2_reactions.hpp"
 #include "tests/support/protocol_pair.hpp"
 
@@ -131,17 +132,21 @@ TEST_CASE("without TLS, by prior knowledge: HTTP/2 to the origin too") {
     CHECK(seen == "GET");
 }
 
-TEST_CASE("a connection of HTTP/2 that is idle ends in peace, one that never finishes a head is cut") {
+TEST_CASE("a connection of HTTP/2 that is idle ends in peace") {
     session::TimeLimits limits;
-    limits.keep_alive = std::chrono::seconds(1);
-    limits.head = std::chrono::seconds(1);
+    limits.keep_alive = std::chrono::seconds(3);
     ProtocolPair pair(kHttp2ToHttp2, "", limits);
     const auto client = pair.client();
     check_served(pair, *client);
     auto& peer = pair.http2_client();
     peer.wait_for([] { return false; });
     CHECK(peer.goaway_code() == NGHTTP2_NO_ERROR);
+}
 
+TEST_CASE("a connection of HTTP/2 that never finishes a head is cut") {
+    session::TimeLimits limits;
+    limits.head = std::chrono::seconds(1);
+    ProtocolPair pair(kHttp2ToHttp2, "", limits);
     auto wire = pair.gateway().tls_client(pair.kName, pair.origins().port(), "h2");
     Http2Peer slow(std::move(wire), Http2Peer::Role::client);
     slow.start();
@@ -184,4 +189,22 @@ TEST_CASE("a client that asks for acknowledgements and reads none is cut, or no 
         other.send_fields(other.new_stream(), server.get(), true);
         CHECK(reaction(other, true) == "200");
     }
+}
+
+TEST_CASE("memory that runs out for one request ends its connection, and no other") {
+    Http2Server server;
+    auto other = server.start();
+    const std::string path = "/" + std::string(10'000, 'x');
+    for (const int spared : {0, 1}) {  // as the head is read, and as the request is served
+        auto peer = server.start();
+        const Frame head{NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1,
+                         peer.encode(server.get(path))};
+        const auto text = head.text();  // so that nothing of ours asks for as much meanwhile
+        const FailingMemory memory(path.size() + 1, spared);
+        peer.wire().send(text);
+        CHECK_FALSE(peer.wait_for([] { return false; }));
+        CHECK(FailingMemory::failures() > 0);
+    }
+    other.send_fields(other.new_stream(), server.get(), true);
+    CHECK(reaction(other, true) == "200");
 }

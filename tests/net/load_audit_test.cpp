@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +15,7 @@
 #include <csignal>
 #include <fstream>
 
+#include "tests/support/http2_peer.hpp"
 #include "tests/support/proxy_ground.hpp"
 
 using namespace sallyport;
@@ -20,7 +23,7 @@ using namespace sallyport::test;
 
 namespace {
 
-constexpr std::size_t kDisk = 128 * 1024;
+constexpr std::size_t kDisk = 1024 * 1024;
 
 /// A tmpfs of kDisk in a mount namespace of its own, which a child holds.
 class SmallDisk {
@@ -58,9 +61,31 @@ private:
     bool mounted_ = false;
 };
 
-std::string get(std::uint16_t port) {
-    return fmt::format("GET / HTTP/1.1\r\nHost: api.test:{}\r\nX-Fill: yes\r\n\r\n", port);
+std::string get(std::uint16_t port, const std::string& host = "api.test") {
+    return fmt::format("GET / HTTP/1.1\r\nHost: {}:{}\r\nX-Fill: yes\r\n\r\n", host, port);
 }
+
+/// Accepts connections and says nothing on them, thousands without a thread each.
+class SilentOrigin {
+public:
+    SilentOrigin() {
+        sockaddr_in any{};
+        any.sin_family = AF_INET;
+        any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof any;
+        auto* const address = reinterpret_cast<sockaddr*>(&any);
+        REQUIRE(::bind(listener_.get(), address, size) == 0);
+        REQUIRE(::listen(listener_.get(), 4096) == 0);
+        REQUIRE(::getsockname(listener_.get(), address, &size) == 0);
+        port_ = ntohs(any.sin_port);
+    }
+    std::uint16_t port() const { return port_; }
+    WirePeer accept() const { return WirePeer(UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC))); }
+
+private:
+    const UniqueFd listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    std::uint16_t port_ = 0;
+};
 
 }  // namespace
 
@@ -111,4 +136,79 @@ TEST_CASE(
     int lines = 0;
     for (const auto& event : ground.finish()) lines += event["event"] == "request" && event["status"] == 200;
     CHECK(lines == served);
+}
+
+TEST_CASE("audit: with a full disk all that is under way is ended; with room again no line of it is missing") {
+    const SmallDisk disk;
+    if (!disk.mounted()) {
+        MESSAGE("skipped: no mount namespace can be had here");
+        CHECK(std::getenv("CI") == nullptr);
+        return;
+    }
+    constexpr std::size_t kTunnels = audit::Audit::kMaxWaiting + 100;
+    constexpr std::size_t kStreams = 20;
+    SilentOrigin silent;
+    std::atomic<std::size_t> asked = 0;
+    WireOrigin slow(
+        [&](WirePeer& peer) {
+            if (peer.read_message().find(" /slow ") != std::string::npos) ++asked;
+            else peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+            peer.closed();
+        },
+        testing::make_server(ProxyGround::origin_ca().good("api.test")), WireOrigin::Serving::side_by_side);
+    const auto filler = disk.file("filler");
+    ProxyGround ground(
+        fmt::format("[[allow]]\nhost = \"api.test\"\nport = [{}, {}]\nprivate = true\n", silent.port(), slow.port()),
+        {{}, kTunnels + 100, disk.file("audit.jsonl")});
+
+    std::vector<WirePeer> clients, origins;
+    for (std::size_t i = 0; i < kTunnels; ++i) {
+        clients.push_back(ground.tunnel("api.test", silent.port()));
+        clients.back().send("SSH-2.0-client\r\n");
+        origins.push_back(silent.accept());
+    }
+    Http2Peer requests(ground.tls("api.test", slow.port(), "h2"), Http2Peer::Role::client);
+    requests.start();
+    for (std::size_t i = 0; i < kStreams; ++i)
+        requests.send_fields(requests.new_stream(),
+                             {{":method", "GET"},
+                              {":scheme", "https"},
+                              {":authority", fmt::format("api.test:{}", slow.port())},
+                              {":path", "/slow"}},
+                             true);
+    CHECK(comes_true([&] { return asked == kStreams; }));
+
+    auto client = ground.tls("api.test", slow.port());
+    std::ofstream(filler) << std::string(kDisk, 'x') << std::flush;
+    std::string answer;
+    const auto ask = [&](const std::string& host) {
+        client.send(get(slow.port(), host));
+        answer = client.read_message();
+    };
+    for (ask("other.test"); answer.starts_with("HTTP/1.1 421 "); ask("other.test")) continue;  // each is a line
+    CHECK(answer.starts_with("HTTP/1.1 503 "));
+    std::size_t ended = 0;
+    for (auto& tunnel : clients) ended += tunnel.is_reset();
+    for (auto& tunnel : origins) ended += !tunnel.read_until("\n").empty() && tunnel.is_reset();
+    CHECK(ended == 2 * kTunnels);
+    for (std::uint32_t id = 1; id < 2 * kStreams; id += 2) {
+        CHECK(requests.wait_for([&] { return requests.stream(id).ended; }));
+        CHECK(requests.stream(id).body.find("the audit log cannot be written") != std::string::npos);
+    }
+
+    REQUIRE(::truncate(filler.c_str(), 0) == 0);
+    CHECK(comes_true([&] {
+        ask("api.test");
+        return answer.starts_with("HTTP/1.1 200 ");
+    }));
+    std::size_t tunnels = 0, streams = 0;
+    for (const auto& event : ground.finish()) {
+        if (event["decision"] != "allow") continue;
+        const bool was_ended =
+            event["reason"].get<std::string>().find("the audit log cannot be written") != std::string::npos;
+        tunnels += event["event"] == "connection" && was_ended;
+        streams += event["event"] == "request" && was_ended;
+    }
+    CHECK(tunnels == kTunnels);
+    CHECK(streams == kStreams);
 }

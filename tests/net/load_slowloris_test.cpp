@@ -35,9 +35,12 @@ bool served(WirePeer& client, std::uint16_t port) {
     return client.read_message().ends_with("hello");
 }
 
-/// Every way to keep the gateway waiting: what a client says before it falls silent.
+using session::TimeLimits;
+
+/// Every way to keep the gateway waiting: what a client says before it falls silent, and what time it has then.
 struct Silence {
     std::string phase;
+    std::chrono::seconds TimeLimits::*limit;
     std::function<WirePeer(const ProxyGround&, std::uint16_t port)> begin;
 };
 
@@ -72,17 +75,18 @@ const std::vector<Silence>& silences() {
         };
     };
     static const std::vector<Silence> kSilences{
-        {"nothing", [](const ProxyGround& ground, std::uint16_t) { return ground.connect(); }},
-        {"the head of CONNECT",
+        {"nothing", &TimeLimits::hello, [](const ProxyGround& ground, std::uint16_t) { return ground.connect(); }},
+        {"the head of CONNECT", &TimeLimits::head,
          [](const ProxyGround& ground, std::uint16_t) {
              auto peer = ground.connect();
              peer.send("CONNECT api.test:1 HTTP/1.1\r\nHo");
              return peer;
          }},
-        {"nothing in a tunnel", inside("")},
-        {"a byte of a hello", inside("\x16")},
-        {"half of a hello", inside(std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11))},
-        {"a hello, and no answer to the server's",
+        {"nothing in a tunnel", &TimeLimits::hello, inside("")},
+        {"a byte of a hello", &TimeLimits::hello, inside("\x16")},
+        {"half of a hello", &TimeLimits::hello,
+         inside(std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11))},
+        {"a hello, and no answer to the server's", &TimeLimits::hello,
          [](const ProxyGround& ground, std::uint16_t port) {
              auto peer = ground.tunnel("api.test", port);
              auto ssl = client_ssl(client_context(ground.ca_pem()), "api.test", "http/1.1");
@@ -93,27 +97,31 @@ const std::vector<Silence>& silences() {
              peer.send({data, static_cast<std::size_t>(size)});
              return peer;
          }},
-        {"nothing under TLS", tls("http/1.1", "")},
-        {"half of a head", tls("http/1.1", "GET / HTTP/1.1\r\nHost: a")},
-        {"nothing after an answer",
+        {"nothing under TLS", &TimeLimits::hello, tls("http/1.1", "")},
+        {"half of a head", &TimeLimits::head, tls("http/1.1", "GET / HTTP/1.1\r\nHost: a")},
+        {"nothing after an answer", &TimeLimits::keep_alive,
          [](const ProxyGround& ground, std::uint16_t port) {
              auto peer = ground.tls("api.test", port);
              served(peer, port);
              return peer;
          }},
-        {"half of a preface", tls("h2", kPreface.substr(0, 10))},
-        {"a preface", tls("h2", kPreface)},
-        {"settings, no request", tls("h2", kPreface + http2_frame(4, 0, 0, ""))},
-        {"a header block without its end",
+        {"half of a preface", &TimeLimits::keep_alive, tls("h2", kPreface.substr(0, 10))},
+        {"a preface", &TimeLimits::keep_alive, tls("h2", kPreface)},
+        {"settings, no request", &TimeLimits::keep_alive, tls("h2", kPreface + http2_frame(4, 0, 0, ""))},
+        {"a header block without its end", &TimeLimits::head,
          tls("h2", kPreface + http2_frame(4, 0, 0, "") + http2_frame(1, 0, 1, "\x82"))},
-        {"half of a frame", tls("h2", kPreface + http2_frame(4, 0, 0, "") + std::string("\0\0\10", 3))},
+        {"half of a frame", &TimeLimits::keep_alive,
+         tls("h2", kPreface + http2_frame(4, 0, 0, "") + std::string("\0\0\10", 3))},
     };
     return kSilences;
 }
 
-session::TimeLimits short_limits() {
-    session::TimeLimits limits;
-    limits.hello = limits.head = limits.keep_alive = limits.connect = limits.exchange = std::chrono::seconds(1);
+/// All but this one leave a slow machine its time.
+TimeLimits limits_with_short(std::chrono::seconds TimeLimits::*limit) {
+    const std::chrono::seconds plenty(60);
+    TimeLimits limits;
+    limits.hello = limits.head = limits.keep_alive = limits.connect = limits.exchange = plenty;
+    limits.*limit = std::chrono::seconds(2);
     return limits;
 }
 
@@ -121,16 +129,19 @@ session::TimeLimits short_limits() {
 
 TEST_CASE("slowloris: in whatever phase a client falls silent, it is cut at that phase's time limit") {
     const auto there = origin();
-    const ProxyGround ground(policy_for(there->port()), {short_limits()});
-    std::vector<std::pair<std::string, WirePeer>> slow;
-    for (const auto& silence : silences()) slow.emplace_back(silence.phase, silence.begin(ground, there->port()));
-    for (auto& client : slow) {
-        CAPTURE(client.first);
-        CHECK_NOTHROW(client.second.read_to_end());  // ends, before the patience of tests does
+    for (const auto limit : {&TimeLimits::hello, &TimeLimits::head, &TimeLimits::keep_alive}) {
+        const ProxyGround ground(policy_for(there->port()), {limits_with_short(limit)});
+        std::vector<std::pair<std::string, WirePeer>> slow;
+        for (const auto& silence : silences())
+            if (silence.limit == limit) slow.emplace_back(silence.phase, silence.begin(ground, there->port()));
+        for (auto& client : slow) {
+            CAPTURE(client.first);
+            CHECK_NOTHROW(client.second.read_to_end());  // ends, before the patience of tests does
+        }
+        CHECK(comes_true([&] { return ground.sessions() == 0; }));
+        auto honest = ground.tls("api.test", there->port());
+        CHECK(served(honest, there->port()));
     }
-    CHECK(comes_true([&] { return ground.sessions() == 0; }));
-    auto honest = ground.tls("api.test", there->port());
-    CHECK(served(honest, there->port()));
 }
 
 TEST_CASE("slowloris: a request's body that stops, and an answer that nobody reads, end at the time limit") {
@@ -143,7 +154,7 @@ TEST_CASE("slowloris: a request's body that stops, and an answer that nobody rea
             }
         },
         testing::make_server(ProxyGround::origin_ca().good("api.test")), WireOrigin::Serving::side_by_side);
-    const ProxyGround ground(policy_for(there.port()), {short_limits()});
+    const ProxyGround ground(policy_for(there.port()), {limits_with_short(&TimeLimits::exchange)});
     const auto host = fmt::format("Host: api.test:{}\r\n", there.port());
     auto body = ground.tls("api.test", there.port());
     body.send("POST / HTTP/1.1\r\n" + host + "Content-Length: 100\r\n\r\nhalf");

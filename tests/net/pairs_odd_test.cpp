@@ -47,6 +47,22 @@ SITUATION("an answer with too many fields is a 502") {
     CHECK(client->read_rest().whole);
 }
 
+SITUATION("a length goes on as the number that it is, not in its digits") {
+    ProtocolPair pair(versions);
+    const auto client = pair.client();
+    client->send_head(request("POST", "/", {{"content-length", "0005"}}), false);
+    client->send_body("hello");
+    client->send_end();
+    const auto origin = pair.origin();
+    CHECK(origin->read_head().field("content-length") == "5");
+    CHECK(origin->read_rest().body == "hello");
+    origin->send_head(response(200, {{"content-length", "002"}}), false);
+    origin->send_body("ok");
+    origin->send_end();
+    CHECK(client->read_head().field("content-length") == "2");
+    CHECK(client->read_rest().body == "ok");
+}
+
 SITUATION("of TE only trailers goes on, and no encoding of the connection") {
     ProtocolPair pair(versions);
     const auto client = pair.client();

@@ -109,6 +109,21 @@ SITUATION("103 and more of its kind pass before the answer") {
     CHECK(client->read_rest().body == "ok");
 }
 
+SITUATION("interim answers without an end are a 502") {
+    for (const bool too_many : {false, true}) {
+        ProtocolPair pair(versions);
+        const auto [client, origin] = pair.exchange(request("GET", "/"), true);
+        constexpr int kMost = 16;
+        for (int i = 0; i < kMost + too_many; ++i) {
+            origin->send_head(response(103), false);
+            if (i < kMost) CHECK(client->read_head().status == 103);
+        }
+        if (!too_many) origin->send_head(response(204), true);
+        CHECK(client->read_head().status == (too_many ? 502 : 204));
+        CHECK(client->read_rest().whole);
+    }
+}
+
 SITUATION("an answer that is complete before its request is") {
     ProtocolPair pair(versions);
     const auto client = pair.client();

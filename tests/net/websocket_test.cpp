@@ -246,12 +246,12 @@ TEST_CASE("websocket: a policy that no longer allows it ends the tunnel; another
 
 TEST_CASE("websocket: idle for longer than any request may be, and ended when its own time has passed") {
     session::TimeLimits limits;
-    limits.exchange = limits.keep_alive = limits.head = std::chrono::seconds(1);
-    limits.tunnel.idle = std::chrono::seconds(3);
+    limits.exchange = limits.keep_alive = limits.head = std::chrono::seconds(2);
+    limits.tunnel.idle = std::chrono::seconds(7);
     WireOrigin origin([](WirePeer& peer) {
         peer.read_until("\r\n\r\n");
         peer.send(switching());
-        CHECK(peer.silent_for(2000));
+        CHECK(peer.silent_for(3000));
         peer.send("late");
         CHECK(peer.closed());
     });

@@ -155,7 +155,7 @@ TEST_CASE("request escape: what has one meaning leaves as that one message, in o
          post("Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"), allowed},
         {"a folded value", request("GET /open/x", "X: a\r\n b\r\n"), request("GET /open/x", "X: a b\r\n"), "allow 200"},
         {"a folded TE", post("Transfer-Encoding:\r\n chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"), five, allowed},
-        {"CL with leading zeros", post("Content-Length: 0005\r\n", "hello"), post("Content-Length: 0005\r\n", "hello"),
+        {"CL with leading zeros", post("Content-Length: 0005\r\n", "hello"), post("Content-Length: 5\r\n", "hello"),
          allowed},
         {"fields that Connection names, Host and length among them",
          post("Connection: Host, Content-Length, X-Hop, keep-alive\r\nX-Hop: 1\r\nContent-Length: 5\r\n", "hello"),
@@ -198,7 +198,12 @@ TEST_CASE(
                                     request("GET /open/x", "X-Api-Key: real-key\r\n"), "allow 200"});
     ground->attempt(ground->tls(), {"named by Connection", request("GET /open/x", "Connection: x-api-key\r\n"),
                                     request("GET /open/x", ours), "allow 200"});
-    ground->attempt(ground->tls(), {"trailers", post(te, "0\r\nX-Api-Key: mine\r\nX_Api_Key: mine\r\nX-Sum: 1\r\n\r\n"),
-                                    post(ours + te, "0\r\nX-Sum: 1\r\n\r\n"), "allow 200 api.test POST /open/x"});
+    ground->attempt(ground->tls(), {"credentials in other fields",
+                                    request("GET /open/x", "Authorization: Bearer mine\r\nApi_Key: mine\r\nA: b\r\n"),
+                                    request("GET /open/x", "A: b\r\n" + ours), "allow 200"});
+    ground->attempt(
+        ground->tls(),
+        {"trailers", post(te, "0\r\nX-Api-Key: mine\r\nX_Api_Key: mine\r\nPrivate-Token: mine\r\nX-Sum: 1\r\n\r\n"),
+         post(ours + te, "0\r\nX-Sum: 1\r\n\r\n"), "allow 200 api.test POST /open/x"});
     ground->settle();
 }

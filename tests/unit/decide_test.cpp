@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "tests/support/policy_text.hpp"
@@ -355,10 +356,11 @@ to   = "https://connector.internal:8443"
         CHECK(policy->route_for("x.api.example.com") == nullptr);
     }
 
-    TEST_CASE("the cost of a decision does not grow with rules for other hosts") {
+    /// The least that a decision took, in nanoseconds: whatever else the machine does only adds to it.
+    double cost_over(int other_rules) {
         std::vector<Rule> rules;
         std::string error;
-        for (int i = 0; i < 10000; ++i) {
+        for (int i = 0; i < other_rules; ++i) {
             Rule rule;
             rule.hosts.push_back(
                 *HostPattern::parse((i % 2 ? "*.h" : "h") + std::to_string(i) + ".example.com", error));
@@ -367,14 +369,22 @@ to   = "https://connector.internal:8443"
         }
         const Policy policy(std::move(rules), {}, {});
         const Target target = target_of("/repos/acme/x/issues");
-        const Destination to{"a.h4243.example.com", 443};
-        constexpr int kRounds = 20000;
-        int allowed = 0;
-        const auto start = std::chrono::steady_clock::now();
-        for (int i = 0; i < kRounds; ++i) allowed += decide_request(policy, to, {"GET", target}).allowed;
-        const auto each = (std::chrono::steady_clock::now() - start) / kRounds;
-        MESSAGE("one decision over 10,000 rules: ", std::chrono::nanoseconds(each).count(), " ns");
-        CHECK(allowed == kRounds);
-        CHECK(each < std::chrono::microseconds(50));  // a scan would take longer, sanitizers included
+        const Destination to{"a.h7.example.com", 443};
+        constexpr int kRounds = 200;
+        auto least = std::chrono::steady_clock::duration::max();
+        for (int batch = 0; batch < 50; ++batch) {
+            int allowed = 0;
+            const auto start = std::chrono::steady_clock::now();
+            for (int i = 0; i < kRounds; ++i) allowed += decide_request(policy, to, {"GET", target}).allowed;
+            least = std::min(least, std::chrono::steady_clock::now() - start);
+            REQUIRE(allowed == kRounds);
+        }
+        return std::chrono::duration<double, std::nano>(least).count() / kRounds;
+    }
+
+    TEST_CASE("the cost of a decision does not grow with rules for other hosts") {
+        const auto few = cost_over(10), many = cost_over(10'000);
+        MESSAGE("one decision over 10 rules: ", few, " ns, over 10,000: ", many, " ns");
+        CHECK(many < 20 * few);  // a scan would take hundreds of times as long
     }
 }

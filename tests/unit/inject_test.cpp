@@ -74,6 +74,36 @@ TEST_CASE("inject: format and HTTP Basic") {
     CHECK(wire::find(git, "authorization") == "Basic " + base64_encode("x-access-token:t0ken"));
 }
 
+TEST_CASE("inject: beside a secret that is set the client's own credentials are removed, and nothing else of it") {
+    Vault vault;
+    vault.bind("anthropic", "real-key").header = "x-api-key";
+    vault.bind("second", "t0ken").placeholder = kPlaceholder;
+    Fields fields{{"Authorization", "Bearer mine"},
+                  {"api-key", "mine"},
+                  {"x_auth_token", "mine"},
+                  {"Private-Token", "mine", true},  // a client may call it sensitive itself
+                  {"X-Goog-Api-Key", std::string("a ") + kPlaceholder},
+                  {"cookie", "session=1"},
+                  {"accept", "*/*"},
+                  {"x-api-key", "mine"}};
+    CHECK(injected(vault.secrets, fields) == std::vector<std::string>{"anthropic", "second"});
+    CHECK(all(fields) == "X-Goog-Api-Key: a t0ken\ncookie: session=1\naccept: */*\nx-api-key: real-key\n");
+
+    Vault git;  // Basic with the placeholder, as git sends it: the value stands in it
+    auto& github = git.bind("github", "real-key");
+    github.header = "x-other";
+    github.placeholder = kPlaceholder;
+    Fields basic{{"authorization", "Basic " + base64_encode(std::string("u:") + kPlaceholder)}};
+    injected(git.secrets, basic);
+    CHECK(wire::find(basic, "authorization") == "Basic " + base64_encode("u:real-key"));
+
+    Vault unset;  // whose secret is where the client puts its placeholder
+    unset.bind("anthropic", "real-key").placeholder = kPlaceholder;
+    Fields own{{"Authorization", "Bearer mine"}};
+    injected(unset.secrets, own);
+    CHECK(all(own) == "Authorization: Bearer mine\n");
+}
+
 TEST_CASE("inject: a placeholder is replaced in every value, but not in Host") {
     Vault vault;
     vault.bind("anthropic", "real-key").placeholder = kPlaceholder;
