@@ -25,7 +25,11 @@ PatternSet::PatternSet(Patterns patterns) : patterns_(std::move(patterns)) {
                 if (i >= pattern.size() || pattern.accepts(i, static_cast<unsigned char>(byte)))
                     may_stand_[i][byte] |= mask;
     }
-    for (unsigned byte = 0; byte < 256; ++byte) begins_spelling_[byte] = begins(spellings_, byte);
+    for (unsigned byte = 0; byte < 256; ++byte) {
+        begins_spelling_[byte] = begins(spellings_, byte);
+        const bool in_a_line = !ends_line(static_cast<unsigned char>(byte));
+        beginnings_[byte] = may_stand_[0][byte] != 0 || (begins_spelling_[byte] && in_a_line);
+    }
 }
 
 /// What begins a spelling has one or is itself, as it is in a long run of "&". Only what is certain is looked behind.

@@ -60,9 +60,8 @@ public:
         }
         return mask;
     }
-    bool may_begin_with(unsigned char byte) const {
-        return may_stand_[0][byte] != 0 || (begins_spelling_[byte] && !ends_line(byte));
-    }
+    /// The bytes that a candidate may begin with.
+    const std::bitset<256>& beginnings() const { return beginnings_; }
     const Pattern& operator[](std::size_t bit) const { return *patterns_[bit]; }
 
     /// A text agreed with `bytes` of what is looked for, which are as many as pattern.near() or more, and then
@@ -86,6 +85,7 @@ private:
     Spellings spellings_;  ///< of any of them
     std::array<std::array<Mask, 256>, kLook> may_stand_{};
     std::bitset<256> begins_spelling_;
+    std::bitset<256> beginnings_;
     mutable std::atomic<std::uint64_t> misses_{0};  ///< a bit for each place behind near() where a text differed
 };
 

@@ -7,9 +7,7 @@
 namespace sallyport::secrets {
 
 Replacer::Replacer(PatternSets sets, std::size_t may_go) : sets_(std::move(sets)), may_go_(may_go) {
-    for (const auto& set : sets_)
-        for (unsigned byte = 0; byte < 256; ++byte)
-            if (set->may_begin_with(static_cast<unsigned char>(byte))) beginnings_.set(byte);
+    for (const auto& set : sets_) beginnings_ |= set->beginnings();
 }
 
 void Replacer::put(std::string_view bytes, std::string& out) {
