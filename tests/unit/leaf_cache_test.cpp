@@ -1,6 +1,7 @@
 #include "gateway/tls/leaf_cache.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
@@ -90,7 +91,7 @@ TEST_CASE("leaf: the issuer's key identifier is copied, not computed") {
 TEST_CASE("leaf: a name too long for the subject stands in a critical alternative name alone") {
     const auto authority = Authority::ephemeral();
     LeafCache cache(authority);
-    const std::string fits = std::string(30, 'a') + "." + std::string(32, 'b');
+    const auto fits = fmt::format("{:a<30}.{:b<32}", "", "");
     const std::string too_long = fits + "c";
     REQUIRE(fits.size() == 63);
     const auto short_leaf = cache.get(fits);
@@ -100,8 +101,7 @@ TEST_CASE("leaf: a name too long for the subject stands in a critical alternativ
     CHECK(X509_NAME_entry_count(X509_get_subject_name(leaf->certificate.get())) == 0);
     CHECK(name_is_critical(leaf->certificate.get()));
     CHECK(verify(authority, leaf->certificate.get(), too_long) == X509_V_OK);
-    const std::string longest =
-        std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c') + "." + std::string(61, 'd');
+    const std::string longest = fmt::format("{:a<63}.{:b<63}.{:c<63}.{:d<61}", "", "", "", "");
     CHECK(verify(authority, cache.get(longest)->certificate.get(), longest) == X509_V_OK);
     CHECK_FALSE(cache.get(longest + "d").has_value());
 }
@@ -116,7 +116,7 @@ TEST_CASE("leaf: text that is no host name never gets into a certificate") {
           std::string("a:b"),
           std::string("b\xc3\xbc"
                       "cher.example"),
-          std::string("a\n"), std::string(64, 'a') + ".example", std::string("[::1]"),
+          std::string("a\n"), fmt::format("{:a<64}.example", ""), std::string("[::1]"),
           std::string("otherName:1.2.3.4;UTF8:x")}) {
         CAPTURE(host);
         const auto leaf = cache.get(host);
