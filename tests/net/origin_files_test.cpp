@@ -63,8 +63,9 @@ TEST_CASE("origin files: what they hold is there for the host, and for no other"
     folder.write("ca.pem", ca.pem());
     folder.write("me.pem", testing::to_pem(me.certificate.get()) + ca.pem());
     folder.write("me.key", testing::to_pem(me.key.get()));
-    const auto store =
-        folder.store(std::string(kClient) + "[[origin]]\nhost = \"*.b.test\"\nca = \"ca.pem\"\nmin_tls = \"1.3\"\n");
+    std::string policy(kClient);
+    policy += "[[origin]]\nhost = \"*.b.test\"\nca = \"ca.pem\"\nmin_tls = \"1.3\"\n";
+    const auto store = folder.store(policy);
     const auto a = store.origin_options("a.test"), b = store.origin_options("x.b.test");
     REQUIRE(a);
     REQUIRE(b);
