@@ -37,6 +37,7 @@ Outcome edited(secrets::Replacer replacer, http::Coding coding, std::string_view
     session::EditedBody edited(replacer, coding);
     Outcome outcome;
     std::string out;
+    size = std::max({size, body.size() / 16, std::size_t{1}});  // each piece is flushed, which takes its time
     do {
         const auto piece = body.substr(0, std::max<std::size_t>(first, 1));
         body.remove_prefix(piece.size());
