@@ -124,10 +124,10 @@ TEST_CASE("edited end: likewise while the head waits for what a small body expan
 
 TEST_CASE("edited end: what a small body expands to goes without a length once it is large") {
     Ground ground;
-    for (const auto& [name, coding] :
-         {std::pair{std::string("gzip"), http::Coding::gzip}, {"br", http::Coding::brotli}}) {
+    for (const auto& named : {std::pair{"gzip", http::Coding::gzip}, {"br", http::Coding::brotli}}) {
+        const std::string name = named.first;
         CAPTURE(name);
-        const auto body = repeating(coding, 4);
+        const auto body = repeating(named.second, 4);
         ReadyOrigin inner(ok({Framing::length, 1000}, {{"Content-Encoding", name}}), body, 1);  // as a bomb would be
         session::ScrubbedOrigin origin(inner, ground.vault.secrets.bound, ground.lifeline);
         const auto head = testing::run(ground.io, origin.read_head());
