@@ -146,12 +146,13 @@ void AttemptGround::judge(WirePeer& client, const Attempt& row) { judge(client, 
 void AttemptGround::judge(WirePeer& client, const Attempt& row, const std::string& address) {
     INFO(row.what);
     judged_.push_back({address, row});
-    // A client that closes before it is answered may be taken for one that went away: what is allowed waits.
+    // A client that closes before it is answered may be taken for one that went away: who is to be answered once
+    // the origin was reached waits.
     const auto answered = [&] {
         return plain_.has(row.arrives.size()) || secure_.has(row.arrives.size()) || client.has_input();
     };
-    const bool waits = row.audited.starts_with("allow");
-    for (int i = 0; waits && i < 2000 && !answered(); ++i) ::poll(nullptr, 0, 1);
+    const bool waits = row.audited.starts_with("allow") || row.audited.find("the request's body") != std::string::npos;
+    for (int i = 0; waits && i < 5000 && !answered(); ++i) ::poll(nullptr, 0, 1);
     client.shutdown_write();
     client.read_to_end();
     CHECK(arrived(row.arrives.size()) == row.arrives);
