@@ -31,11 +31,12 @@ private:
 };
 
 /// Whatever is thrown (memory may run out) ends this connection, like any error of it, and nothing else.
-Task<void> guarded(Task<void> task, net::Stream& stream) {
+Task<void> guarded(Http2Connection& connection, Task<void> task, net::Stream& stream) {
     try {
         co_return co_await std::move(task);
     } catch (const std::exception& thrown) {
         stream.abort();
+        connection.flush();  // the writer may be waiting for something to write
         co_return Error{ErrorKind::io, thrown.what()};
     }
 }
@@ -50,7 +51,8 @@ boost::asio::awaitable<void> Http2Connection::run(net::Stream& stream, Http2Time
     using namespace boost::asio::experimental::awaitable_operators;
     times_ = times;
     look_after_phase(stream.lifeline());
-    auto [read, written] = co_await (guarded(read_all(stream), stream) && guarded(write_all(stream), stream));
+    auto [read, written] =
+        co_await (guarded(*this, read_all(stream), stream) && guarded(*this, write_all(stream), stream));
     ended_ = true;
     if (!read && read.error().kind == ErrorKind::timed_out) {
         // Nothing is waited for any more, but what fits into the socket's buffer still goes.

@@ -110,10 +110,10 @@ TEST_CASE(
     std::ofstream(filler) << std::string(kDisk - 32 * 1024, 'x') << std::flush;
     ProxyGround ground(fmt::format("[[allow]]\nhost = \"api.test\"\nport = {}\nprivate = true\n", there.port()),
                        {{}, 100, disk.file("audit.jsonl")});
-    auto client = ground.tls("api.test", there.port());
     int served = 0;
     std::string answer;
     const auto ask = [&] {
+        auto client = ground.tls("api.test", there.port());  // which ends with a request that is ended
         client.send(get(there.port()));
         answer = client.read_message();
         served += answer.starts_with("HTTP/1.1 200 ");
@@ -123,7 +123,8 @@ TEST_CASE(
     CHECK(answer.starts_with("HTTP/1.1 503 "));
     CHECK(answer.find("the audit log cannot be written") != std::string::npos);
     for (int i = 0; i < 20; ++i) CHECK_FALSE(ask());
-    CHECK(asked == served);                                 // not one reached the origin that is not served
+    const int cut = asked - served;
+    CHECK(cut <= 1);  // that was under way; of those that came later none reached the origin
     auto stream = ground.tunnel("api.test", there.port());  // allowed, as no HTTP
     stream.send("SSH-2.0-client\r\n");
     CHECK(stream.is_reset());
@@ -132,10 +133,15 @@ TEST_CASE(
     REQUIRE(::truncate(filler.c_str(), 0) == 0);
     CHECK(comes_true(ask));
     for (int i = 0; i < 5; ++i) CHECK(ask());
-    CHECK(asked == served);
-    int lines = 0;
-    for (const auto& event : ground.finish()) lines += event["event"] == "request" && event["status"] == 200;
-    CHECK(lines == served);
+    CHECK(asked == served + cut);
+    int lines = 0, whole = 0;
+    for (const auto& event : ground.finish()) {
+        if (event["event"] != "request" || event["decision"] != "allow") continue;
+        ++lines;
+        whole += event["status"] == 200;
+    }
+    CHECK(lines == asked);
+    CHECK(whole == served);
 }
 
 TEST_CASE("audit: with a full disk all that is under way is ended; with room again no line of it is missing") {
@@ -187,10 +193,11 @@ TEST_CASE("audit: with a full disk all that is under way is ended; with room aga
     };
     for (ask("other.test"); answer.starts_with("HTTP/1.1 421 "); ask("other.test")) continue;  // each is a line
     CHECK(answer.starts_with("HTTP/1.1 503 "));
-    std::size_t ended = 0;
-    for (auto& tunnel : clients) ended += tunnel.is_reset();
-    for (auto& tunnel : origins) ended += !tunnel.read_until("\n").empty() && tunnel.is_reset();
-    CHECK(ended == 2 * kTunnels);
+    for (auto& tunnel : clients) REQUIRE(tunnel.is_reset());  // waiting for each that is not would take hours
+    for (auto& tunnel : origins) {
+        tunnel.read_until("\n");
+        REQUIRE(tunnel.is_reset());
+    }
     for (std::uint32_t id = 1; id < 2 * kStreams; id += 2) {
         CHECK(requests.wait_for([&] { return requests.stream(id).ended; }));
         CHECK(requests.stream(id).body.find("the audit log cannot be written") != std::string::npos);
