@@ -36,7 +36,7 @@ iIRZSrN8k2rwfVcn++KV2fQu1g==
 
 namespace {
 
-constexpr int kDeadlineMs = 10'000;
+constexpr int kDeadlineMs = 60'000;
 constexpr uid_t kNobody = 65534;
 
 std::pair<UniqueFd, UniqueFd> make_pipe() {
@@ -94,7 +94,7 @@ GuardedRun::~GuardedRun() {
 bool GuardedRun::read_more() {
     pollfd source{output_.get(), POLLIN, 0};
     if (::poll(&source, 1, kDeadlineMs) <= 0)
-        throw std::runtime_error("the sandbox said nothing for ten seconds; so far: " + buffer_);
+        throw std::runtime_error("the sandbox said nothing for a minute; so far: " + buffer_);
     std::array<char, 4096> block;
     const auto got = ::read(output_.get(), block.data(), block.size());
     if (got > 0) buffer_.append(block.data(), static_cast<std::size_t>(got));
