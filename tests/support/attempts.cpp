@@ -146,13 +146,13 @@ void AttemptGround::judge(WirePeer& client, const Attempt& row) { judge(client, 
 void AttemptGround::judge(WirePeer& client, const Attempt& row, const std::string& address) {
     INFO(row.what);
     judged_.push_back({address, row});
-    // A client that closes before it is answered may be taken for one that went away: who is to be answered once
-    // the origin was reached waits.
-    const auto answered = [&] {
-        return plain_.has(row.arrives.size()) || secure_.has(row.arrives.size()) || client.has_input();
-    };
-    const bool waits = row.audited.starts_with("allow") || row.audited.find("the request's body") != std::string::npos;
-    for (int i = 0; waits && i < 5000 && !answered(); ++i) ::poll(nullptr, 0, 1);
+    // A client that closes before it is answered may be taken for one that went away: what is allowed waits for the
+    // origin, and what is refused on the way for its answer.
+    const bool allowed = row.audited.starts_with("allow");
+    const bool cut = row.audited.find("the request's body") != std::string::npos;
+    const auto size = row.arrives.size();
+    const auto done = [&] { return client.has_input() || (allowed && (plain_.has(size) || secure_.has(size))); };
+    for (int i = 0; (allowed || cut) && i < 5000 && !done(); ++i) ::poll(nullptr, 0, 1);
     client.shutdown_write();
     client.read_to_end();
     CHECK(arrived(row.arrives.size()) == row.arrives);
