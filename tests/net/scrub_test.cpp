@@ -15,6 +15,14 @@ using namespace sallyport::test;
 
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;  // what was freed still counts there
+#elif defined(__has_feature)
+constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool kSanitized = false;
+#endif
+
 const std::string kValue = "real-Value-0123456789/ABCDEF";
 const std::string kPlaceholder = "placeholder-of-k";
 
@@ -263,7 +271,7 @@ SITUATION("scrub: what cannot be read is withheld, and the answer says why") {
 }
 
 SITUATION("scrub: while a bomb is searched others are served, and it is never there as a whole") {
-    constexpr int kMegabytes = 256;
+    constexpr int kMegabytes = 48;
     Echo echo(versions);
     echo.ask();
     auto other = echo.pair.gateway().tls_client("origin.test", echo.pair.origins().port(), "http/1.1");
@@ -281,7 +289,7 @@ SITUATION("scrub: while a bomb is searched others are served, and it is never th
         ++served;
     }
     CHECK(served > 20);
-    CHECK(resident_bytes() < memory + 32 * 1024 * 1024);
+    if (!kSanitized) CHECK(resident_bytes() < memory + 32 * 1024 * 1024);
     CHECK(echo.client->read_head().status == 200);
     const auto rest = echo.client->read_rest();
     CHECK(rest.whole);
