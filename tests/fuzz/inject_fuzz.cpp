@@ -36,7 +36,7 @@ struct Vault {
         rules[2].basic_user = "git";
         foreign.name = "foreign";
         foreign.placeholder = kForeign;
-        for (std::size_t i = 0; i < (set ? 3 : 1); ++i) host.bound.push_back({rules[i], values[i]});
+        for (std::size_t i = 0; i < (set ? 3 : 1); ++i) host.bound.push_back({rules[i], values[i], {}});
         host.foreign.push_back(&foreign);
     }
 };
