@@ -131,8 +131,8 @@ Task<void> Stream::let_others_run() {
 }
 
 Task<std::size_t> Stream::read_some(std::span<char> into) {
-    if (asked_)
-        if (auto ready = co_await wait_readable(); !ready) co_return ready.error();
+    if (asked_ && !at_hand())
+        if (auto ready = co_await wait_for(Socket::wait_read); !ready) co_return ready.error();
     for (;;) {
         if (++unpaused_ > kMostUnpaused)
             if (auto go_on = co_await let_others_run(); !go_on) co_return go_on.error();
@@ -147,12 +147,14 @@ Task<std::size_t> Stream::read_some(std::span<char> into) {
     }
 }
 
+bool Stream::at_hand() const { return replayed_ < replay_.size() || (ssl_ && SSL_has_pending(ssl_.get())); }
+
 Task<void> Stream::wait_readable() {
-    if (replayed_ < replay_.size() || (ssl_ && SSL_has_pending(ssl_.get()))) co_return Result<void>{};
+    if (at_hand()) co_return Result<void>{};
     co_return co_await wait_for(Socket::wait_read);
 }
 
-Task<void> Stream::wait_writable() { co_return co_await wait_for(Socket::wait_write); }
+Task<void> Stream::wait_writable() { return wait_for(Socket::wait_write); }
 
 Task<bool> Stream::wait_readable_for(Clock::duration time) {
     // The timer's handler may already be on its way when the wait ends otherwise: `pending` tells it to do nothing.
@@ -171,7 +173,7 @@ Task<bool> Stream::wait_readable_for(Clock::duration time) {
     co_return ready.error();
 }
 
-Task<void> Stream::write(std::string_view bytes) { co_return co_await write(bytes, std::string_view()); }
+Task<void> Stream::write(std::string_view bytes) { return write(bytes, std::string_view()); }
 
 Task<void> Stream::write(std::string_view first, std::string_view second) {
     std::string record;

@@ -83,6 +83,7 @@ public:
 private:
     /// What to wait for when nothing was read; empty: for nothing, try again.
     using Waits = std::optional<Socket::wait_type>;
+    bool at_hand() const;  ///< bytes that need no system call
     Result<std::size_t> read_socket(std::span<char> into, Waits&);
     Result<std::size_t> read_tls(std::span<char> into, Waits&);
     Task<void> wait_for(Socket::wait_type);

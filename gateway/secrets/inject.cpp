@@ -67,9 +67,10 @@ std::vector<std::string> readings(const Destination& destination, const wire::Fi
     return texts;
 }
 
-bool any_placeholder(const HostSecrets& secrets) {
-    return std::any_of(secrets.bound.begin(), secrets.bound.end(),
-                       [](const auto& s) { return s.rule.placeholder.has_value(); }) ||
+/// One that must not be there: under TLS those of this host's secrets may.
+bool any_unwanted(const HostSecrets& secrets, bool tls) {
+    return (!tls && std::any_of(secrets.bound.begin(), secrets.bound.end(),
+                                [](const auto& s) { return s.rule.placeholder.has_value(); })) ||
            std::any_of(secrets.foreign.begin(), secrets.foreign.end(),
                        [](const auto* r) { return r->placeholder.has_value(); });
 }
@@ -97,39 +98,36 @@ std::optional<InjectionRefused> refusal(const HostSecrets& secrets, const Destin
     return std::nullopt;
 }
 
-/// One pass, so that a value that happens to contain a placeholder is not expanded in turn.
-std::string replace_placeholders(std::string_view text, const HostSecrets& secrets, std::set<std::string>& used) {
+bool in_header(const BoundSecret& secret) { return secret.rule.placeholder && secret.rule.placeholder_in.header; }
+
+/// True when one stood there. In one pass, so that a value that happens to contain a placeholder is not expanded in turn.
+bool replace_placeholders(std::string& text, const HostSecrets& secrets, std::set<std::string>& used) {
+    if (std::none_of(secrets.bound.begin(), secrets.bound.end(), [&](const BoundSecret& secret) {
+            return in_header(secret) && text.find(*secret.rule.placeholder) != std::string::npos;
+        }))
+        return false;
     std::string out;
-    while (!text.empty()) {
+    for (std::string_view rest = text; !rest.empty();) {
         const auto found = std::find_if(secrets.bound.begin(), secrets.bound.end(), [&](const BoundSecret& secret) {
-            return secret.rule.placeholder && secret.rule.placeholder_in.header &&
-                   text.starts_with(*secret.rule.placeholder);
+            return in_header(secret) && rest.starts_with(*secret.rule.placeholder);
         });
-        if (found == secrets.bound.end()) {
-            out += text.front();
-            text.remove_prefix(1);
-            continue;
-        }
-        out += found->value.reveal();
-        used.insert(found->rule.name);
-        text.remove_prefix(found->rule.placeholder->size());
+        const bool here = found != secrets.bound.end();
+        if (here) used.insert(found->rule.name);
+        out += here ? found->value.reveal() : rest.substr(0, 1);
+        rest.remove_prefix(here ? found->rule.placeholder->size() : 1);
     }
-    return out;
+    text = std::move(out);
+    return true;
 }
 
 /// True when one stood there.
 bool replace_placeholders(wire::Field& field, const HostSecrets& secrets, std::set<std::string>& used) {
     // The authority was decided on; nothing may change it afterwards.
     if (wire::equal_ignoring_case(field.name, "host")) return false;
-    auto replaced = replace_placeholders(field.value, secrets, used);
-    bool found = replaced != field.value;
-    field.value = std::move(replaced);
-    if (const auto credentials = basic_credentials(field)) {
-        const auto real = replace_placeholders(*credentials, secrets, used);
-        if (real != *credentials) {
-            field.value = "Basic " + base64_encode(real);
-            found = true;
-        }
+    bool found = replace_placeholders(field.value, secrets, used);
+    if (auto credentials = basic_credentials(field); credentials && replace_placeholders(*credentials, secrets, used)) {
+        field.value = "Basic " + base64_encode(*credentials);
+        found = true;
     }
     field.sensitive = field.sensitive || found;
     return found;
@@ -165,7 +163,8 @@ void set_field(wire::Fields& fields, const BoundSecret& secret) {
 
 std::variant<Injected, InjectionRefused> inject(const HostSecrets& secrets, const Destination& destination,
                                                 wire::Fields& fields) {
-    const auto texts = any_placeholder(secrets) ? readings(destination, fields) : std::vector<std::string>{};
+    const bool read = any_unwanted(secrets, destination.tls);
+    const auto texts = read ? readings(destination, fields) : std::vector<std::string>{};
     if (auto refused = refusal(secrets, destination, texts)) return std::move(*refused);
     if (!destination.tls) return Injected{};
     std::set<std::string> used;

@@ -12,11 +12,12 @@ Replacer::Replacer(PatternSets sets, std::size_t may_go) : sets_(std::move(sets)
 
 void Replacer::put(std::string_view bytes, std::string& out) {
     if (held_.empty()) return run(bytes, false, out);
-    held_ += bytes;
-    run(held_, false, out);
+    auto text = std::exchange(held_, {});
+    text += bytes;
+    run(text, false, out);
 }
 
-void Replacer::finish(std::string& out) { run(held_, true, out); }
+void Replacer::finish(std::string& out) { run(std::exchange(held_, {}), true, out); }
 
 bool Replacer::edit(std::string& text) {
     std::size_t at = 0;
@@ -54,7 +55,7 @@ void Replacer::run(std::string_view text, bool last, std::string& out) {
     send_to(at);
     if (text.size() - at <= may_go_) send_to(text.size());
     gone_ = sent - at;
-    held_ = std::string(text.substr(at));
+    held_.assign(text.substr(at));
 }
 
 /// Moves `at` to where something is, or may be once there is more text; to the end when there is nothing.

@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/container/small_vector.hpp>
+
 #include "gateway/secrets/pattern_set.hpp"
 
 namespace sallyport::secrets {
@@ -64,8 +66,9 @@ private:
     std::string held_;
     std::size_t gone_ = 0;  ///< of `held_`: passed on already
     std::set<std::string> found_;
-    std::vector<std::size_t> places_, next_places_, ends_;  ///< of match(), which runs often
-    std::vector<Miss> misses_;                              ///< of find()
+    using Places = boost::container::small_vector<std::size_t, 8>;
+    Places places_, next_places_, ends_;  ///< of match(), which runs often
+    std::vector<Miss> misses_;            ///< of find()
 };
 
 }  // namespace sallyport::secrets

@@ -65,7 +65,8 @@ Result<Authority> take_authority(wire::RequestHead& head, std::string_view schem
     const auto host = wire::find(head.fields, "Host");
     if (!host && head.minor_version > 0) return malformed("a request without Host");
     Result<Authority> authority = Authority{fallback, {}};
-    if (host) authority = parse_authority(*host);
+    const bool usual = host && *host == fallback && fallback.find(':') == std::string::npos;  // what parsing would give
+    if (host && !usual) authority = parse_authority(*host);
     if (!authority) return authority;
 
     if (head.target.starts_with('/') || head.target == "*") return authority;

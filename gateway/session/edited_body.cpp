@@ -1,5 +1,7 @@
 #include "gateway/session/edited_body.hpp"
 
+#include <utility>
+
 namespace sallyport::session {
 
 EditedBody::EditedBody(secrets::Replacer& replacer, std::optional<http::Coding> coding)
@@ -21,17 +23,18 @@ Result<std::string_view> EditedBody::next() {
             pieces_ = pieces_.subspan(1);
         }
         any_ = any_ || !bytes_.empty();
-        plain_.clear();
-        if (auto decoded = decode(); !decoded) return decoded.error();
-        searched_ += plain_.size();
-        edited_.clear();
-        replacer_.put(plain_, edited_);
-        const bool drained = used_up() && (!decoder_ || plain_.empty());
+        const auto plain = decode();
+        if (!plain) return plain.error();
+        searched_ += plain->size();
+        auto& edited = encoder_ ? edited_ : out_;
+        edited.clear();
+        replacer_.put(*plain, edited);
+        const bool drained = used_up() && (!decoder_ || plain->empty());
         if (drained) given_ = false;
         if (drained && last_) {
             if (decoder_ && !decoder_->complete())
                 return Error{ErrorKind::malformed, "a compressed body that has no end"};
-            replacer_.finish(edited_);
+            replacer_.finish(edited);
             over_ = true;
         }
         encode();
@@ -39,17 +42,17 @@ Result<std::string_view> EditedBody::next() {
     return std::string_view(out_);
 }
 
-Result<void> EditedBody::decode() {
-    if (decoder_) return decoder_->run(bytes_, plain_);
-    plain_ = bytes_;
-    bytes_ = {};
-    return {};
+/// As much as one call gives.
+Result<std::string_view> EditedBody::decode() {
+    if (!decoder_) return std::exchange(bytes_, {});
+    plain_.clear();
+    if (auto decoded = decoder_->run(bytes_, plain_); !decoded) return decoded.error();
+    return std::string_view(plain_);
 }
 
 /// Piece by piece, so that nobody waits while much is made of few bytes. A body without a byte has no coding either.
 void EditedBody::encode() {
-    if (!encoder_) out_ += edited_;
-    else if (any_ && (over_ || !edited_.empty())) encoder_->put(edited_, over_, out_);
+    if (encoder_ && any_ && (over_ || !edited_.empty())) encoder_->put(edited_, over_, out_);
 }
 
 }  // namespace sallyport::session

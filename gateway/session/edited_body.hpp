@@ -29,7 +29,7 @@ public:
     std::uint64_t searched() const { return searched_; }
 
 private:
-    Result<void> decode();
+    Result<std::string_view> decode();
     void encode();
     bool used_up() const { return bytes_.empty() && pieces_.empty(); }
 
@@ -43,7 +43,8 @@ private:
     bool over_ = false;
     bool any_ = false;  ///< the body is not empty
     std::uint64_t searched_ = 0;
-    std::string plain_, edited_, out_;
+    std::string plain_, edited_;  ///< behind the decoder, before the encoder
+    std::string out_;
 };
 
 }  // namespace sallyport::session

@@ -9,6 +9,8 @@ namespace {
 
 namespace http = boost::beast::http;
 
+constexpr std::size_t kUsualFields = 16;
+
 bool all_digits(std::string_view text) {
     return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -96,6 +98,7 @@ void Http1Parser<is_request>::on_field_impl(http::field, beast_view name, beast_
         ec = http::error::header_limit;
         return;
     }
+    if (into.capacity() == 0) into.reserve(kUsualFields);
     into.push_back({{name.data(), name.size()}, {value.data(), value.size()}});
 }
 
