@@ -141,6 +141,7 @@ Readings readings(std::string_view text, std::size_t at, Spellings spellings) {
         const Reading read{static_cast<unsigned char>(*byte), unescaped.at() - at};
         const auto end = result.list.begin() + static_cast<std::ptrdiff_t>(result.count);
         if (std::find(result.list.begin(), end, read) == end) result.list[result.count++] = read;
+        if (!may_escape(*byte, spellings)) break;  // it is the same in every further round
     }
     return result;
 }
