@@ -153,7 +153,7 @@ std::vector<std::string> ScrubbedOrigin::found() const {
 std::string ScrubbedOrigin::alarm() const {
     if (auto why = secrets::guessed(bound_); !why.empty()) return why;
     if (!tunnel_ || tunnel_->found().empty()) return {};
-    return "the origin sent the value of secret " + *tunnel_->found().begin() + " over the WebSocket";
+    return "the origin sent the value of secret " + *tunnel_->found().begin() + ", or half of it, over the WebSocket";
 }
 
 InjectedClient::InjectedClient(http::ClientEnd& inner, const std::vector<secrets::BoundSecret>& bound,
