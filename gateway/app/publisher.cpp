@@ -172,6 +172,7 @@ asio::awaitable<void> Publisher::accept_all(Acceptor& acceptor, policy::Publicat
 
 asio::awaitable<void> Publisher::serve(net::Socket client, policy::Publication publication) {
     auto event = describe(client, publication);
+    if (!audit_.healthy()) event.decision = audit::Decision::deny;  // of those there may be any number
     const auto begin = net::Clock::now();
     net::Lifeline lifeline(watchdog_);
     net::Stream outside(std::move(client), lifeline);

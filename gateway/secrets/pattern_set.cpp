@@ -7,7 +7,7 @@ namespace {
 
 bool begins(Spellings spellings, unsigned byte) {
     return (spellings.percent && (byte == '%' || byte == '+')) || (spellings.backslash && byte == '\\') ||
-           (spellings.html && byte == '&') || (spellings.lines && ends_line(static_cast<unsigned char>(byte)));
+           (spellings.html && byte == '&') || stands_between(static_cast<unsigned char>(byte), spellings);
 }
 
 }  // namespace
@@ -19,6 +19,7 @@ PatternSet::PatternSet(Patterns patterns) : patterns_(std::move(patterns)) {
         const auto mask = static_cast<Mask>(1u << bit);
         everything_ |= mask;
         if (pattern.spellings().lines) in_lines_ |= mask;
+        if (pattern.spellings().deep) deep_ |= mask;
         spellings_ = spellings_ | pattern.spellings();
         for (unsigned byte = 0; byte < 256; ++byte)
             for (std::size_t i = 0; i < kLook; ++i)
@@ -27,8 +28,8 @@ PatternSet::PatternSet(Patterns patterns) : patterns_(std::move(patterns)) {
     }
     for (unsigned byte = 0; byte < 256; ++byte) {
         begins_spelling_[byte] = begins(spellings_, byte);
-        const bool in_a_line = !ends_line(static_cast<unsigned char>(byte));
-        beginnings_[byte] = may_stand_[0][byte] != 0 || (begins_spelling_[byte] && in_a_line);
+        const bool between = stands_between(static_cast<unsigned char>(byte), spellings_);
+        beginnings_[byte] = may_stand_[0][byte] != 0 || (begins_spelling_[byte] && !between);
     }
 }
 
@@ -40,6 +41,7 @@ PatternSet::Mask PatternSet::spelled(std::string_view text, std::size_t at, std:
     for (std::size_t r = 0; r < read.count; ++r) {
         any |= may_stand_[i][read.list[r].byte];
         if (i > 0 && ends_line(read.list[r].byte)) any |= in_lines_;
+        if (i > 0 && read.list[r].byte == 0) any |= deep_;
     }
     return mask & any;
 }

@@ -67,7 +67,7 @@ public:
     /// A text agreed with `bytes` of what is looked for, which are as many as pattern.near() or more, and then
     /// differed.
     void missed(const Pattern& pattern, std::size_t bytes) const {
-        misses_ |= std::uint64_t{1} << std::min<std::size_t>(bytes - pattern.near(), 63);
+        misses_ |= std::uint64_t{1} << (bytes - pattern.near()) % 64;
     }
     /// Texts differed at so many places that somebody goes from one to the next. An honest text may hold the beginning
     /// of a value, even often, but as long as it shows.
@@ -82,11 +82,13 @@ private:
     Patterns patterns_;
     Mask everything_ = 0;
     Mask in_lines_ = 0;    ///< those that may go on behind the end of a line
+    Mask deep_ = 0;        ///< those that may go on behind zeros
     Spellings spellings_;  ///< of any of them
     std::array<std::array<Mask, 256>, kLook> may_stand_{};
     std::bitset<256> begins_spelling_;
     std::bitset<256> beginnings_;
-    mutable std::atomic<std::uint64_t> misses_{0};  ///< a bit for each place behind near() where a text differed
+    mutable std::atomic<std::uint64_t> misses_{
+        0};  ///< a bit for a place behind near() where a text differed, modulo 64
 };
 
 }  // namespace sallyport::secrets

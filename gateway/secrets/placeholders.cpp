@@ -5,8 +5,8 @@
 namespace sallyport::secrets {
 namespace {
 
-constexpr Spellings kPercent{true, false, false, false};
-constexpr Spellings kBackslash{false, true, false, false};
+constexpr Spellings kPercent{true, false, false, false, false};
+constexpr Spellings kBackslash{false, true, false, false, false};
 
 using Place = bool policy::PlaceholderPlaces::*;
 

@@ -5,6 +5,17 @@
 #include <utility>
 
 namespace sallyport::secrets {
+namespace {
+
+/// As wide as what it stands for: in UTF-16 and UTF-32 there are zeros between the bytes.
+std::string widened(std::string text, std::string_view like) {
+    const auto zeros = std::min(like.find_first_not_of('\0', 1), like.size()) - 1;
+    if (zeros > 0)
+        for (std::size_t at = text.size(); at-- > 1;) text.insert(at, zeros, '\0');
+    return text;
+}
+
+}  // namespace
 
 Replacer::Replacer(PatternSets sets, std::size_t may_go) : sets_(std::move(sets)), may_go_(may_go) {
     for (const auto& set : sets_) beginnings_ |= set->beginnings();
@@ -40,7 +51,7 @@ void Replacer::run(std::string_view text, bool last, std::string& out) {
     std::size_t at = 0;
     for (auto found = next(text, at, last); found.length > 0; found = next(text, at, last)) {
         send_to(at);
-        auto instead = found.pattern->replacement(found.bytes);
+        auto instead = widened(found.pattern->replacement(found.bytes), text.substr(at, found.length));
         found_.insert(found.pattern->secret());
         at += found.length;
         if (found.outcome == Outcome::match && found.pattern->shares_last() && begins(text, found.last, last)) {
@@ -111,7 +122,7 @@ Replacer::Match Replacer::match(const PatternSet& set, const Pattern& pattern, s
         next_places_.clear();
         end = 0;
         for (auto place : places_) {
-            if (i > 0 && spellings.lines) place += line_end(text, place, spellings);
+            if (i > 0) place += between(text, place, spellings);
             if (place == text.size()) {
                 open = true;
                 continue;

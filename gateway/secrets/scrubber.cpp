@@ -13,8 +13,8 @@
 namespace sallyport::secrets {
 namespace {
 
-constexpr Spellings kAll{true, true, true, false};
-constexpr Spellings kAllInLines{true, true, true, true};
+constexpr Spellings kAll{true, true, true, false, true};
+constexpr Spellings kAllInLines{true, true, true, true, true};
 
 /// The value is read where it lives: no copy of it, in any form, stays behind. What tells of it is in the same memory
 /// as it is (PatternSet: how it begins), but for the bytes that its forms begin with, which each Replacer has.

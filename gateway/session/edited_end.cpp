@@ -108,6 +108,8 @@ Task<wire::ResponseHead> ScrubbedOrigin::read_head() {
     if (wire::count(head->fields, "Sec-WebSocket-Extensions") > 0)
         co_return Error{ErrorKind::malformed, "the origin chose WebSocket extensions that it was not offered"};
     if (head->is_interim()) co_return head;
+    if (head->status == 206 || head->status == 226)
+        co_return Error{ErrorKind::malformed, "the origin sent a part that it was not asked for: it is withheld"};
     if (auto edited = co_await edit_body(*head); !edited) co_return edited.error();
     co_return head;
 }
@@ -122,9 +124,13 @@ wire::Fields ScrubbedOrigin::scrubbed(wire::Fields fields) const {
     return fields;
 }
 
-/// Digests go even where there is no body: who asks for them by HEAD could test guesses of a value by them.
+/// What tells of a body goes even where there is none: who asks by HEAD could test guesses of a value by its digests,
+/// and guess it byte by byte by how well it compresses beside them.
 Task<void> ScrubbedOrigin::edit_body(wire::ResponseHead& head) {
     remove_digests(head.fields);
+    if (head.body.kind == Framing::none && wire::count(head.fields, "Content-Encoding") > 0 &&
+        wire::find(head.fields, "Content-Length") != "0")
+        wire::erase(head.fields, "Content-Length");
     if (head.body.kind == Framing::none || (head.body.kind == Framing::length && head.body.length == 0))
         co_return Result<void>{};
     const auto coding = readable_coding(head.fields);
@@ -153,7 +159,7 @@ std::vector<std::string> ScrubbedOrigin::found() const {
 std::string ScrubbedOrigin::alarm() const {
     if (auto why = secrets::guessed(bound_); !why.empty()) return why;
     if (!tunnel_ || tunnel_->found().empty()) return {};
-    return "the origin sent the value of secret " + *tunnel_->found().begin() + " over the WebSocket";
+    return "the origin sent the value of secret " + *tunnel_->found().begin() + ", or half of it, over the WebSocket";
 }
 
 InjectedClient::InjectedClient(http::ClientEnd& inner, const std::vector<secrets::BoundSecret>& bound,

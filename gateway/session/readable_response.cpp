@@ -1,7 +1,11 @@
 #include "gateway/session/readable_response.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <string_view>
+
+#include "gateway/policy/uri_text.hpp"
 
 namespace sallyport::session {
 namespace {
@@ -41,18 +45,43 @@ void limit_codings(wire::Fields& request) {
     wire::set(request, kAcceptEncoding, known.empty() ? std::string(kIdentity) : known);
 }
 
+/// Whoever asks may choose it (Accept, Accept-Charset): one in which letters of ASCII are other bytes hides a value.
+bool has_readable_charset(const wire::Fields& response) {
+    static constexpr std::string_view kLikeAscii[] = {
+        "utf-8",    "utf8",      "us-ascii",  "ascii",   "iso-8859-", "iso8859-",  "latin",
+        "windows-", "cp125",     "koi8-",     "gb2312",  "gb18030",   "gbk",       "big5",
+        "euc-",     "shift_jis", "sjis",      "tis-620", "iso-2022-", "macintosh", "binary",
+        "ibm866",   "cp866",     "ks_c_5601", "x-mac-",  "x-sjis",    "x-gbk",     "x-euc-"};
+    bool readable = true;
+    for (const auto& field : response) {
+        if (!wire::equal_ignoring_case(field.name, "Content-Type")) continue;
+        std::string type;
+        for (const char c : field.value) type += policy::ascii_lower(c);
+        for (auto at = type.find("charset"); at != type.npos; at = type.find("charset", at + 1)) {
+            const auto begin = type.find_first_not_of(" \t=\"'", at + 7);
+            auto name = std::string_view(type).substr(std::min(begin, type.size()));
+            name = name.substr(0, name.find_first_of(";,\"' \t"));
+            const auto is_known = [&](std::string_view known) { return name.starts_with(known); };
+            readable = readable && (name.empty() || std::ranges::any_of(kLikeAscii, is_known));
+        }
+    }
+    return readable;
+}
+
 }  // namespace
 
 void ask_for_readable(wire::Fields& request) {
     limit_codings(request);
-    for (const auto name : {"Range", "If-Range", "Sec-WebSocket-Extensions"}) wire::erase(request, name);
+    // Request-Range: Apache still knows it; A-IM: RFC 3229.
+    for (const auto name : {"Range", "Request-Range", "If-Range", "A-IM", "Sec-WebSocket-Extensions"})
+        wire::erase(request, name);
     for (const auto name : {"grpc-accept-encoding", "connect-accept-encoding"})
         if (wire::count(request, name) > 0) wire::set(request, name, kIdentity);
 }
 
 Result<std::optional<http::Coding>> readable_coding(const wire::Fields& response) {
     std::optional<http::Coding> coding;
-    bool readable = true;
+    bool readable = has_readable_charset(response);
     each_element(response, "Content-Encoding", [&](std::string_view token) {
         if (wire::equal_ignoring_case(token, kIdentity)) return;
         readable = readable && !coding;

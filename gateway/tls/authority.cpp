@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::time_t kDay = 24 * 60 * 60;
 constexpr std::time_t kClockSkew = 2 * kDay;
-constexpr std::time_t kAuthorityLife = 730 * kDay;
+constexpr std::time_t kAuthorityLife = 730 * kDay;  // and as long before: a clock may be set back
 constexpr std::time_t kRenewBefore = 30 * kDay;
 constexpr std::time_t kLeafLife = 199 * kDay;  // what public authorities are held to from 2026: no client wants less
 constexpr std::size_t kMaxCommonName = 64;     // RFC 5280, ub-common-name
@@ -101,7 +101,7 @@ Authority Authority::ephemeral(std::time_t now) {
     PkeyPtr key = make_p256_key();
     X509Ptr certificate(X509_new());
     X509* const x = certificate.get();
-    const bool made = key && x && set_basics(x, key.get(), now - kClockSkew, now + kAuthorityLife) &&
+    const bool made = key && x && set_basics(x, key.get(), now - kAuthorityLife, now + kAuthorityLife) &&
                       set_common_name(X509_get_subject_name(x), common_name(now)) &&
                       X509_set_issuer_name(x, X509_get_subject_name(x)) == 1 &&
                       add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
@@ -121,7 +121,7 @@ Authority Authority::load_or_create(const std::filesystem::path& dir, std::time_
     if (!file && errno != ENOENT) throw system_error("cannot open " + path, errno);
     if (file) {
         Authority stored = load(file.get(), path);
-        if (now + kRenewBefore < stored.not_after()) return stored;
+        if (stored.not_before() <= now && now + kRenewBefore < stored.not_after()) return stored;
     }
     Authority made = ephemeral(now);
     made.save(folder.get(), path);
@@ -165,6 +165,7 @@ void Authority::save(int dir, const std::string& path) const {
     fsync(dir);
 }
 
+std::time_t Authority::not_before() const { return to_time(X509_get0_notBefore(certificate_.get())); }
 std::time_t Authority::not_after() const { return to_time(X509_get0_notAfter(certificate_.get())); }
 
 Result<X509Ptr> Authority::sign_leaf(const std::string& host, EVP_PKEY* key, std::time_t now) const {

@@ -16,8 +16,9 @@ namespace sallyport::tls {
 class Authority {
 public:
     /// The authority of `dir`/authority.pem. Made at first use, and made anew when less than 30 days of it are left
-    /// (refusing would stop somebody's CI on a day that nobody chose; running sandboxes keep the old one). Any number
-    /// of processes may start at once: all end with the same authority.
+    /// (refusing would stop somebody's CI on a day that nobody chose; running sandboxes keep the old one) or when it
+    /// holds from a later day on, since the clock was ahead. Any number of processes may start at once: all end with
+    /// the same authority.
     /// Throws StartupError, with what to type, when the folder or file is not ours alone or holds no usable pair.
     static Authority load_or_create(const std::filesystem::path& dir, std::time_t now = std::time(nullptr));
 
@@ -26,6 +27,7 @@ public:
 
     const std::string& certificate_pem() const { return certificate_pem_; }
     X509* certificate() const { return certificate_.get(); }
+    std::time_t not_before() const;
     std::time_t not_after() const;
 
     /// A server certificate for exactly `host` (a canonical DNS name, or the text of an address) with the public half

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
 
 #include "gateway/base/endpoint.hpp"
@@ -19,13 +18,14 @@ namespace {
 
 constexpr std::size_t kMaxSessions = 512;
 constexpr std::size_t kMaxStores = 64;
-constexpr std::time_t kSessionLife = 60 * 60;  // a certificate revoked or replaced is looked at again by then
+constexpr std::chrono::hours kSessionLife{1};  // a certificate revoked or replaced is looked at again by then
 constexpr int kMaxNamesShown = 3;
 
 struct Origin {
     std::string host;
     std::string session_key;
     std::shared_ptr<const OriginOptions> options;  // may be null
+    ClientContext::Clock::time_point verified;     // when its certificate was
     std::string failure;
     bool asked = false;  // the origin wants to see a certificate
 };
@@ -123,8 +123,9 @@ bool expect_peer(SSL* ssl, const std::string& host) {
 
 }  // namespace
 
-ClientContext::ClientContext(std::string_view trusted_pem, const std::vector<std::string>& protocols)
+ClientContext::ClientContext(std::string_view trusted_pem, const std::vector<std::string>& protocols, Now now)
     : trusted_pem_(trusted_pem),
+      now_(std::move(now)),
       context_(SSL_CTX_new(TLS_client_method())),
       sessions_(kMaxSessions),
       stores_(kMaxStores) {
@@ -203,35 +204,39 @@ bool ClientContext::apply(SSL* ssl, const OriginOptions& options) const {
 Result<SslPtr> ClientContext::make_ssl(const std::string& host, std::uint16_t port,
                                        std::shared_ptr<const OriginOptions> options) const {
     const std::string session_key = fmt::format("{}:{} {}", host, port, options ? options->id : "");
-    const SessionPtr session = find_session(session_key);
+    const auto known = find_session(session_key);
     SslPtr ssl(SSL_new(context_.get()));
-    const bool made = ssl && expect_peer(ssl.get(), host) && (!options || apply(ssl.get(), *options)) &&
-                      SslSlot<Origin>::set(ssl.get(), std::make_unique<Origin>(Origin{host, session_key, options, {}}));
+    const bool made =
+        ssl && expect_peer(ssl.get(), host) && (!options || apply(ssl.get(), *options)) &&
+        SslSlot<Origin>::set(ssl.get(),
+                             std::make_unique<Origin>(Origin{host, session_key, options, known.verified, {}, false}));
     if (!made) return Error{ErrorKind::tls, "cannot set up TLS for " + host + ": " + openssl_error()};
-    if (session) SSL_set_session(ssl.get(), session.get());
+    if (known.session) SSL_set_session(ssl.get(), known.session.get());
     SSL_set_connect_state(ssl.get());
     return ssl;
 }
 
-SessionPtr ClientContext::find_session(const std::string& key) const {
+ClientContext::Session ClientContext::find_session(const std::string& key) const {
     const std::lock_guard lock(mutex_);
-    const SessionPtr* kept = sessions_.find(key);
-    if (!kept) return nullptr;
-    if (SSL_SESSION_get_time(kept->get()) + kSessionLife < std::time(nullptr)) {
+    const Session* kept = sessions_.find(key);
+    if (!kept) return {};
+    if (kept->verified + kSessionLife < now_()) {
         sessions_.erase(key);
-        return nullptr;
+        return {};
     }
     // A copy: OpenSSL writes to the session of a living connection, and connections belong to several threads.
-    return SessionPtr(SSL_SESSION_dup(kept->get()));
+    return {SessionPtr(SSL_SESSION_dup(kept->session.get())), kept->verified};
 }
 
+/// Each resumption brings a new session, whose certificate is still the one that was verified for the first.
 int ClientContext::keep_session(SSL* ssl, SSL_SESSION* session) {
     const auto* self = static_cast<const ClientContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
     const auto* origin = SslSlot<Origin>::get(ssl);
     SessionPtr copy(origin ? SSL_SESSION_dup(session) : nullptr);
     if (copy) {
         const std::lock_guard lock(self->mutex_);
-        self->sessions_.put(origin->session_key, std::move(copy));
+        const auto verified = SSL_session_reused(ssl) ? origin->verified : self->now_();
+        self->sessions_.put(origin->session_key, Session{std::move(copy), verified});
     }
     return 0;  // we keep no reference to `session` itself
 }

@@ -1,8 +1,9 @@
 #pragma once
 // TLS towards origins: chain, time and name are always verified, before any byte of a request is sent.
 
+#include <chrono>
 #include <cstdint>
-#include <ctime>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -15,14 +16,18 @@
 
 namespace sallyport::tls {
 
-/// TLS 1.2 and 1.3. Sessions are resumed for at most an hour, each only towards the (name, port) that was verified for
-/// it, and under the same options. For all threads; must outlive the SSL objects that it makes.
+/// TLS 1.2 and 1.3. Sessions are resumed for at most an hour after a certificate was verified, each only towards the
+/// (name, port) that it was verified for, and under the same options. For all threads; must outlive the SSL objects
+/// that it makes.
 class ClientContext {
 public:
+    using Clock = std::chrono::steady_clock;
+    using Now = std::function<Clock::time_point()>;
+
     /// Trusts the system's store (SSL_CERT_FILE and SSL_CERT_DIR are honoured), or only `trusted_pem` when that is
     /// not empty. `protocols`: ALPN, best first. Throws StartupError, also when there is nothing to trust.
     explicit ClientContext(std::string_view trusted_pem = {},
-                           const std::vector<std::string>& protocols = {"h2", "http/1.1"});
+                           const std::vector<std::string>& protocols = {"h2", "http/1.1"}, Now now = Clock::now);
     ClientContext(const ClientContext&) = delete;
     ClientContext& operator=(const ClientContext&) = delete;
 
@@ -41,12 +46,17 @@ private:
     static int note_asked(SSL*, void*);
     static int verified_so_far(int ok, X509_STORE_CTX*);
     static int keep_session(SSL*, SSL_SESSION*);
-    SessionPtr find_session(const std::string& key) const;
+    struct Session {
+        SessionPtr session;
+        Clock::time_point verified;
+    };
+    Session find_session(const std::string& key) const;
 
     const std::string trusted_pem_;
+    const Now now_;
     SslCtxPtr context_;
     mutable std::mutex mutex_;
-    mutable LruMap<SessionPtr> sessions_;
+    mutable LruMap<Session> sessions_;
     mutable LruMap<X509StorePtr> stores_;  ///< the system's authorities and an origin's own, by the options' id
 };
 

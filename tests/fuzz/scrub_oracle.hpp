@@ -1,10 +1,9 @@
 #pragma once
 // What must not be in a response that was searched for secrets; and texts that hold them. "{s}" stands for the secret,
 // "{p}", "{j}", "{h}", "{x}" and "{b}" for its encoded forms, "{m}" and "{l}" for Base64 in lines, "{d}" for
-// two in one, "{n}" for what is nearly one.
+// two in one, "{n}" for what is nearly one, "{q}" and "{i}" for what is escaped twice, "{w}" for UTF-16.
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -12,9 +11,12 @@
 #include "gateway/secrets/scrubber.hpp"
 #include "gateway/secrets/spelling.hpp"
 #include "tests/fuzz/require.hpp"
+#include "tests/support/every_byte.hpp"
 #include "tests/support/vault.hpp"
 
 namespace sallyport::fuzz {
+
+using test::every_byte;
 
 inline constexpr std::string_view kShort = "k3y/\"&x";  // nothing of it may go before it is known
 inline constexpr std::string_view kLong = "r3al+va1ue=with/\"quotes\"%41&more";
@@ -23,16 +25,6 @@ inline std::string lower(std::string_view text) {
     std::string out(text);
     for (char& c : out)
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
-
-inline std::string every_byte(std::string_view text, const char* format) {
-    std::string out;
-    for (const char c : text) {
-        char piece[16];
-        std::snprintf(piece, sizeof piece, format, static_cast<unsigned char>(c));
-        out += piece;
-    }
     return out;
 }
 
@@ -83,6 +75,12 @@ inline std::string in_lines(std::string_view text, std::size_t columns, std::str
     return out;
 }
 
+inline std::string wide(std::string_view text) {
+    std::string out;
+    for (const char c : text) out += {c, '\0'};
+    return out;
+}
+
 inline std::string filled_in(std::string_view text, std::string_view value) {
     std::string out;
     for (; !text.empty(); text.remove_prefix(1)) {
@@ -118,6 +116,15 @@ inline std::string filled_in(std::string_view text, std::string_view value) {
             case 'l':
                 out += in_lines(secrets::base64_encode("text: " + std::string(value)), 7, "\\n");
                 break;
+            case 'q':
+                out += secrets::percent_encoded(secrets::percent_encoded(value));
+                break;
+            case 'i':
+                out += secrets::json_escaped(secrets::json_escaped(value));
+                break;
+            case 'w':
+                out += wide(value);
+                break;
             case 'n':
                 out += value.substr(0, value.size() * 3 / 4);
                 break;
@@ -133,7 +140,9 @@ inline void require_none(std::string_view out, std::string_view value) {
     const auto text = lower(out);
     for (const auto& form :
          {std::string(value), secrets::percent_encoded(value), secrets::json_escaped(value), every_byte(value, "&#%u;"),
-          every_byte(value, "%02x"), every_byte(value, "\\u%04x"), every_byte(value, "%%%02x")})
+          every_byte(value, "%02x"), every_byte(value, "\\u%04x"), every_byte(value, "%%%02x"),
+          secrets::percent_encoded(secrets::percent_encoded(value)),
+          secrets::json_escaped(secrets::json_escaped(value)), wide(value).substr(0, 2 * value.size() - 1)})
         require(text.find(lower(form)) == text.npos);
     for (std::size_t before = 0; before < 3; ++before) {
         require(!holds_base64(out, value, before));

@@ -14,7 +14,7 @@ std::string scrubbed(secrets::Replacer replacer, std::string_view text, std::siz
         const auto part = text.substr(0, std::max<std::size_t>(size, 1));
         text.remove_prefix(part.size());
         replacer.put(part, out);
-        require(replacer.held() <= 50 * kLong.size());  // four thirds, each with twelve bytes and a line's end of more
+        require(replacer.held() <= 100 * kLong.size());  // four thirds, each of 24 bytes, with zeros and a line's end
     }
     replacer.finish(out);
     require(replacer.held() == 0);

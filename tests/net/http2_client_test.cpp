@@ -5,7 +5,6 @@
 
 #include <chrono>
 
-#include "tests/net/failing_memory.hpp"
 #include "tests/support/http2_reactions.hpp"
 #include "tests/support/protocol_pair.hpp"
 
@@ -189,22 +188,4 @@ TEST_CASE("a client that asks for acknowledgements and reads none is cut, or no 
         other.send_fields(other.new_stream(), server.get(), true);
         CHECK(reaction(other, true) == "200");
     }
-}
-
-TEST_CASE("memory that runs out for one request ends its connection, and no other") {
-    Http2Server server;
-    auto other = server.start();
-    const std::string path = "/" + std::string(10'000, 'x');
-    for (const int spared : {0, 1}) {  // as the head is read, and as the request is served
-        auto peer = server.start();
-        const Frame head{NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1,
-                         peer.encode(server.get(path))};
-        const auto text = head.text();  // so that nothing of ours asks for as much meanwhile
-        const FailingMemory memory(path.size() + 1, spared);
-        peer.wire().send(text);
-        CHECK_FALSE(peer.wait_for([] { return false; }));
-        CHECK(FailingMemory::failures() > 0);
-    }
-    other.send_fields(other.new_stream(), server.get(), true);
-    CHECK(reaction(other, true) == "200");
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -12,9 +13,16 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <boost/asio/post.hpp>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
+#include <future>
+#include <optional>
+#include <thread>
 
+#include "container/doorway.hpp"
+#include "gateway/app/publisher.hpp"
 #include "tests/support/http2_peer.hpp"
 #include "tests/support/proxy_ground.hpp"
 
@@ -65,6 +73,13 @@ std::string get(std::uint16_t port, const std::string& host = "api.test") {
     return fmt::format("GET / HTTP/1.1\r\nHost: {}:{}\r\nX-Fill: yes\r\n\r\n", host, port);
 }
 
+std::uint16_t port_of(int fd) {
+    sockaddr_storage bound{};
+    socklen_t size = sizeof bound;
+    REQUIRE(::getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &size) == 0);
+    return Endpoint::from_sockaddr(bound).value_or(Endpoint{}).port;
+}
+
 /// Accepts connections and says nothing on them, thousands without a thread each.
 class SilentOrigin {
 public:
@@ -72,19 +87,44 @@ public:
         sockaddr_in any{};
         any.sin_family = AF_INET;
         any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof any;
-        auto* const address = reinterpret_cast<sockaddr*>(&any);
-        REQUIRE(::bind(listener_.get(), address, size) == 0);
+        REQUIRE(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) == 0);
         REQUIRE(::listen(listener_.get(), 4096) == 0);
-        REQUIRE(::getsockname(listener_.get(), address, &size) == 0);
-        port_ = ntohs(any.sin_port);
     }
-    std::uint16_t port() const { return port_; }
+    std::uint16_t port() const { return port_of(listener_.get()); }
+    bool nobody_came() const {
+        pollfd waiting{listener_.get(), POLLIN, 0};
+        return ::poll(&waiting, 1, 0) == 0;
+    }
     WirePeer accept() const { return WirePeer(UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC))); }
 
 private:
     const UniqueFd listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    std::uint16_t port_ = 0;
+};
+
+/// A doorway whose sandbox is this process's own namespace.
+class OpenDoorway {
+public:
+    OpenDoorway() {
+        REQUIRE(::mkdtemp(folder_.data()) != nullptr);
+        doorway_.emplace(container::listen_as_doorway(path()), container::GatewaySockets{});
+        REQUIRE(::pipe(stop_) == 0);
+        thread_ = std::thread([this] { doorway_->serve(stop_[0]); });
+    }
+    ~OpenDoorway() {
+        ::close(stop_[1]);
+        thread_.join();
+        ::close(stop_[0]);
+        std::filesystem::remove_all(folder_);
+    }
+    std::string path() const { return folder_ + "/doorway"; }
+    OpenDoorway(const OpenDoorway&) = delete;
+    OpenDoorway& operator=(const OpenDoorway&) = delete;
+
+private:
+    std::string folder_ = "/tmp/sallyport-doorway-XXXXXX";
+    std::optional<container::Doorway> doorway_;
+    int stop_[2] = {-1, -1};
+    std::thread thread_;
 };
 
 }  // namespace
@@ -218,4 +258,74 @@ TEST_CASE("audit: with a full disk all that is under way is ended; with room aga
     }
     CHECK(tunnels == kTunnels);
     CHECK(streams == kStreams);
+}
+
+TEST_CASE("audit: with a full disk a published connection is ended, and none is let in until there is room") {
+    const SmallDisk disk;
+    if (!disk.mounted()) {
+        MESSAGE("skipped: no mount namespace can be had here");
+        CHECK(std::getenv("CI") == nullptr);
+        return;
+    }
+    const SilentOrigin inside;
+    const OpenDoorway doorway;
+    const auto filler = disk.file("filler"), log = disk.file("audit.jsonl");
+    std::optional<audit::Audit> audit(std::in_place, log);
+    const std::vector<policy::Publication> publications{{inside.port(), 0, {}}};
+    auto listeners = app::open_published_ports(publications);
+    const auto port = port_of(listeners.front().get());
+    boost::asio::io_context io{1};
+    app::Publisher publisher(io, doorway.path(), *audit, publications, std::move(listeners));
+    std::thread serving([&io] {
+        block_sigpipe();
+        io.run();
+    });
+
+    const auto let_in = [&](WirePeer& client) {
+        client.send("question");
+        auto server = inside.accept();
+        CHECK(server.read_exactly(8) == "question");
+        server.send("answer");
+        CHECK(client.read_exactly(6) == "answer");
+        return server;
+    };
+    WirePeer client(connect_to_loopback(port));
+    auto server = let_in(client);
+    std::ofstream(filler) << std::string(kDisk, 'x') << std::flush;
+    CHECK(comes_true([&] {
+        audit->record(audit::ConnectionEvent{});
+        return !audit->healthy();
+    }));
+    CHECK(client.is_reset());
+    CHECK(server.is_reset());
+    for (int i = 0; i < 20; ++i) CHECK(WirePeer(connect_to_loopback(port)).is_reset());
+    CHECK(inside.nobody_came());
+
+    REQUIRE(::truncate(filler.c_str(), 0) == 0);
+    CHECK(comes_true([&] { return audit->healthy(); }));
+    WirePeer next(connect_to_loopback(port));
+    let_in(next).close();
+    CHECK(next.closed());
+    next.close();
+    CHECK(comes_true([&] {
+        std::promise<std::size_t> left;
+        boost::asio::post(io, [&] { left.set_value(publisher.connections()); });
+        return left.get_future().get() == 0;
+    }));
+    boost::asio::post(io, [&publisher] { publisher.stop("the test is over"); });
+    serving.join();
+    audit.reset();
+    int ended = 0, whole = 0, others = 0;
+    std::ifstream in(log);
+    for (std::string line; std::getline(in, line);) {
+        const auto event = nlohmann::json::parse(line);
+        if (event["protocol"] != "inbound") continue;
+        const auto reason = event.value("reason", "");
+        (reason == audit::kUnwritable ? ended : reason.empty() ? whole : others) += 1;
+        CHECK(event["decision"] == "allow");
+        CHECK(event["bytes_out"] == 8);
+    }
+    CHECK(ended == 1);  // those that were not let in have no line: there may be any number of them
+    CHECK(whole == 1);
+    CHECK(others == 0);
 }

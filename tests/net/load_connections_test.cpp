@@ -15,19 +15,12 @@
 #include "gateway/net/descriptors.hpp"
 #include "gateway/session/listener.hpp"
 #include "tests/support/proxy_ground.hpp"
+#include "tests/support/sanitized.hpp"
 
 using namespace sallyport;
 using namespace sallyport::test;
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // slower, and memory is not what it is
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
 
 std::string policy_for(std::uint16_t port) {
     return fmt::format("[[allow]]\nhost = \"api.test\"\nport = [443, {}]\nprivate = true\n", port);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <thread>
 
+#include "gateway/http/content_coding.hpp"
 #include "tests/support/http2_peer.hpp"
 #include "tests/support/proxy_ground.hpp"
 
@@ -15,13 +16,33 @@ using namespace sallyport::test;
 
 namespace {
 
+const std::string kValue = "real-Value-of-a-secret";
+const std::string kUpgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";  // with the key of RFC 6455, section 1.3
+
+void answer(WirePeer& peer, const std::string& head) {
+    const auto asks_for = [&](const std::string& path) { return head.find(" " + path + " ") != std::string::npos; };
+    if (asks_for("/hold")) return;
+    if (asks_for("/chat")) {
+        peer.send("HTTP/1.1 101 Switching Protocols\r\n" + kUpgrade +
+                  "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+        peer.send(peer.read_exactly(4) == "tell" ? kValue : "pong");
+        peer.closed();
+        return;
+    }
+    std::string body = "hello";
+    if (asks_for("/told")) {
+        body.clear();
+        http::make_encoder(http::Coding::gzip)->put("it is " + kValue + ".", true, body);
+    }
+    const auto* const coding = asks_for("/told") ? "Content-Encoding: gzip\r\n" : "";
+    peer.send(fmt::format("HTTP/1.1 200 OK\r\n{}Content-Length: {}\r\n\r\n{}", coding, body.size(), body));
+}
+
 /// Answers every request but those for /hold, over TLS; reads no body.
 std::unique_ptr<WireOrigin> origin() {
     return std::make_unique<WireOrigin>(
         [](WirePeer& peer) {
-            for (std::string head; !(head = peer.read_message()).empty();)
-                if (head.find(" /hold ") == std::string::npos)
-                    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+            for (std::string head; !(head = peer.read_message()).empty();) answer(peer, head);
         },
         testing::make_server(ProxyGround::origin_ca().good("api.test"), "http/1.1"), WireOrigin::Serving::side_by_side);
 }
@@ -30,7 +51,15 @@ std::string policy_for(std::uint16_t port) {
     return fmt::format("[[allow]]\nhost = \"api.test\"\nport = {}\nprivate = true\n", port);
 }
 
-std::string get(std::uint16_t port) { return fmt::format("GET / HTTP/1.1\r\nHost: api.test:{}\r\n\r\n", port); }
+std::string with_secret() {
+    ::setenv("SALLYPORT_TEST_SOAKED", kValue.c_str(), 1);
+    return "[[secret]]\nname = \"k\"\nhost = \"api.test\"\nheader = \"x-api-key\"\nplaceholder = \"placeholder\"\n"
+           "value = { env = \"SALLYPORT_TEST_SOAKED\" }\n";
+}
+
+std::string get(std::uint16_t port, const std::string& path = "/", const std::string& fields = "") {
+    return fmt::format("GET {} HTTP/1.1\r\nHost: api.test:{}\r\n{}\r\n", path, port, fields);
+}
 
 bool served(const ProxyGround& ground, std::uint16_t port) {
     auto client = ground.tls("api.test", port);
@@ -189,6 +218,33 @@ private:
     std::thread thread_;
 };
 
+/// What a host with a secret may be asked for: a body in which it is, compressed, and tunnels, one of which holds it.
+void use_secret(const Place& place) {
+    auto client = place.ground.tls("api.test", place.origin);
+    client.send(get(place.origin, "/told", "Accept-Encoding: gzip\r\n"));
+    const auto told = client.read_message();
+    const auto body = told.find("\r\n\r\n") + 4;
+    std::string_view left = std::string_view(told).substr(body);
+    std::string text;
+    CHECK(http::make_decoder(http::Coding::gzip)->run(left, text));
+    CHECK(text == "it is placeholder.");
+    for (const std::string say : {"ping", "tell"}) {
+        auto tunnel = place.ground.tls("api.test", place.origin);
+        tunnel.send(get(place.origin, "/chat",
+                        kUpgrade + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"));
+        CHECK(tunnel.read_until("\r\n\r\n").starts_with("HTTP/1.1 101 "));
+        tunnel.send(say);
+        if (say == "ping") CHECK(tunnel.read_exactly(4) == "pong");
+        else CHECK(tunnel.read_to_end().size() <= 2);
+    }
+    auto http2 = place.http2();
+    const auto stream = http2.new_stream();
+    auto asks = place.request("GET", "/told");
+    asks.emplace_back("accept-encoding", "gzip");
+    http2.send_fields(stream, asks, true);
+    CHECK(http2.wait_for([&] { return http2.stream(stream).ended; }));
+}
+
 std::size_t heap_in_use() { return mallinfo2().uordblks + mallinfo2().hblkhd; }
 
 }  // namespace
@@ -215,9 +271,9 @@ TEST_CASE("load: whatever one client floods the gateway with, an honest one is s
     }
 }
 
-TEST_CASE("load: rounds of every attack leave no descriptor and no memory behind") {
+TEST_CASE("load: rounds of every attack, and of a secret that comes back, leave no descriptor and no memory behind") {
     const auto there = origin();
-    const ProxyGround ground(policy_for(there->port()));
+    const ProxyGround ground(policy_for(there->port()) + with_secret());
     const Place place{ground, there->port()};
     const auto round = [&] {
         for (const auto& attack : attacks()) {
@@ -227,6 +283,7 @@ TEST_CASE("load: rounds of every attack leave no descriptor and no memory behind
             } catch (const std::exception&) {
             }
         }
+        use_secret(place);
         CHECK(served(ground, there->port()));
         CHECK(comes_true([&] { return ground.sessions() == 0 && ground.under_way() == 0; }));
     };

@@ -367,32 +367,3 @@ TEST_CASE("websocket: a side that does not read stops the other one, whatever th
     for (std::string block; got < kTotal && !(block = client.read_exactly(1 << 20)).empty();) got += block.size();
     CHECK(got == kTotal);
 }
-
-TEST_CASE("websocket: a secret in what the origin sends ends the tunnel before it, with an alarm") {
-    ::setenv("SALLYPORT_TEST_WEBSOCKET_SECRET", "real-websocket-value", 1);
-    std::binary_semaphore over(0);
-    WireOrigin origin([&](WirePeer& peer) {
-        const auto head = peer.read_until("\r\n\r\n");
-        CHECK(head.find("Sec-WebSocket-Extensions") == std::string::npos);
-        peer.send(switching() + "hello");
-        CHECK(peer.read_exactly(2) == "go");
-        peer.send("real-websocket-");
-        peer.send("value");
-        over.try_acquire_for(kLong);
-    });
-    GatewayFixture gateway(policy_for(origin.port(),
-                                      "[[secret]]\nname = \"k\"\nhost = \"127.0.0.1\"\n"
-                                      "placeholder = \"placeholder\"\n"
-                                      "value = { env = \"SALLYPORT_TEST_WEBSOCKET_SECRET\" }\n"));
-    auto client = gateway.http_client(kName, origin.port());
-    client.send(handshake(origin.port(), "Sec-WebSocket-Extensions: permessage-deflate\r\n"));
-    client.read_until("\r\n\r\n");
-    CHECK(client.read_exactly(5) == "hello");
-    client.send("go");
-    CHECK(client.read_to_end().size() <= 3);
-    over.release();
-    const auto events = gateway.finish();
-    REQUIRE(events.size() == 1);
-    CHECK(events[0]["alarm"] == "the origin sent the value of secret k over the WebSocket");
-    CHECK(events[0].dump().find("real-websocket") == std::string::npos);
-}

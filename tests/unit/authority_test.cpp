@@ -75,7 +75,7 @@ TEST_CASE("authority: the first start makes it, the second finds the same") {
     CHECK(second.sign_leaf("api.example", key.get(), std::time(nullptr)).has_value());
 }
 
-TEST_CASE("authority: it is a P-256 root for two years that may sign leaves only") {
+TEST_CASE("authority: it is a P-256 root, for two years to come and two that are past, that may sign leaves only") {
     const std::time_t now = std::time(nullptr);
     const auto authority = Authority::ephemeral(now);
     X509* const x = authority.certificate();
@@ -85,7 +85,7 @@ TEST_CASE("authority: it is a P-256 root for two years that may sign leaves only
     CHECK(X509_get0_subject_key_id(x) != nullptr);
     CHECK(X509_get_signature_nid(x) == NID_ecdsa_with_SHA256);
     CHECK(EVP_PKEY_get_bits(X509_get0_pubkey(x)) == 256);
-    CHECK(tls::to_time(X509_get0_notBefore(x)) == now - 2 * kDay);
+    CHECK(tls::to_time(X509_get0_notBefore(x)) == now - 730 * kDay);  // a clock may be set back
     CHECK(authority.not_after() == now + 730 * kDay);
     char name[128] = {};
     X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, name, sizeof name);
@@ -126,6 +126,17 @@ TEST_CASE("authority: one that ends within 30 days is replaced, one day earlier 
     CHECK(fresh.certificate_pem() != old.certificate_pem());
     CHECK(Authority::load_or_create(folder.path(), now + kDay).certificate_pem() == fresh.certificate_pem());
     CHECK(mode_of(folder.path() / "authority.pem") == 0600);
+}
+
+TEST_CASE("authority: one that was made while the clock was years ahead is replaced, one of a clock set back is kept") {
+    const TemporaryFolder folder;
+    const std::time_t now = std::time(nullptr);
+    const auto ahead = Authority::load_or_create(folder.path(), now + 1000 * kDay);
+    const auto fresh = Authority::load_or_create(folder.path(), now);
+    CHECK(fresh.certificate_pem() != ahead.certificate_pem());
+    CHECK(fresh.not_before() <= now);
+    for (const std::time_t back : {1, 30, 700})
+        CHECK(Authority::load_or_create(folder.path(), now - back * kDay).certificate_pem() == fresh.certificate_pem());
 }
 
 TEST_CASE("authority: a key file that others can read is refused, with the remedy, and left alone") {

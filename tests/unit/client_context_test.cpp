@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <optional>
 
@@ -128,6 +129,27 @@ TEST_CASE("client: sessions are resumed for the same name and port only") {
         CHECK_FALSE(other.done);
         CHECK_FALSE(other.resumed);
         CHECK(client.sessions() == 2);
+    }
+}
+
+TEST_CASE("client: an hour after a certificate was verified it is again, however often its session was resumed") {
+    const TestCa ca;
+    auto now = tls::ClientContext::Clock::now();
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        CAPTURE(version);
+        const tls::ClientContext client(ca.pem(), {"http/1.1"}, [&now] { return now; });
+        const auto server = testing::make_server(ca.good("api.example"));
+        SSL_CTX_set_max_proto_version(server.get(), version);
+        SSL_CTX_set_session_id_context(server.get(), reinterpret_cast<const unsigned char*>("t"), 1);
+        for (int round = 0; round < 2; ++round) {
+            CHECK_FALSE(connect(client, "api.example", server.get()).resumed);
+            for (int i = 0; i < 3; ++i) {  // each may bring another session
+                now += std::chrono::minutes(20);
+                CHECK(connect(client, "api.example", server.get()).resumed);
+            }
+            now += std::chrono::minutes(1);
+        }
+        CHECK(connect(client, "api.example", server.get()).done);
     }
 }
 

@@ -24,13 +24,14 @@ using StorePtr = std::unique_ptr<X509_STORE, tls::OpensslFree<X509_STORE_free>>;
 using StoreCtxPtr = std::unique_ptr<X509_STORE_CTX, tls::OpensslFree<X509_STORE_CTX_free>>;
 
 /// Verifies as the strictest clients do (RFC 5280 to the letter: Python 3.13, Go). X509_V_OK or the error.
-int verify(const Authority& authority, X509* leaf, const std::string& host) {
+int verify(const Authority& authority, X509* leaf, const std::string& host, std::time_t at = std::time(nullptr)) {
     const StorePtr store(X509_STORE_new());
     X509_STORE_add_cert(store.get(), authority.certificate());
     const StoreCtxPtr context(X509_STORE_CTX_new());
     X509_STORE_CTX_init(context.get(), store.get(), leaf, nullptr);
     X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(context.get());
     X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_X509_STRICT);
+    X509_VERIFY_PARAM_set_time(param, at);
     X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER);
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (IpAddress::parse(host)) X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str());
@@ -160,13 +161,14 @@ TEST_CASE("leaf cache: a clock that jumps, either way, never gets a leaf that do
     std::time_t now = begin;
     const auto authority = Authority::ephemeral(now);
     LeafCache cache(authority, 1024, [&now] { return now; });
-    for (const auto jump : {0L, 100L, -1L, -30L, 300L, 250L, -90L}) {
+    for (const auto jump : {0L, 100L, -1L, -30L, 300L, 250L, -90L, 700L, -700L}) {
         now = begin + jump * kDay;
         CAPTURE(jump);
         const auto leaf = cache.get("api.example");
         REQUIRE(leaf.has_value());
         CHECK(tls::to_time(X509_get0_notBefore(leaf->certificate.get())) <= now);
         CHECK(tls::to_time(X509_get0_notAfter(leaf->certificate.get())) > now);
+        CHECK(verify(authority, leaf->certificate.get(), "api.example", now) == X509_V_OK);  // the authority too
     }
 }
 

@@ -1,7 +1,5 @@
 #include <doctest/doctest.h>
 
-#include <chrono>
-
 #include "gateway/policy/path.hpp"
 
 using namespace sallyport::policy;
@@ -265,7 +263,7 @@ TEST_SUITE("path") {
         }
     }
 
-    TEST_CASE("attack: no request makes a pattern slow") {
+    TEST_CASE("attack: no request makes a pattern slow") {  // one that went back would not return
         std::string pattern_text;
         for (int i = 0; i < 100; ++i) pattern_text += "/**/a*a";
         std::string error;
@@ -273,9 +271,8 @@ TEST_SUITE("path") {
         REQUIRE(pattern);
         std::string path;
         while (path.size() < kMaxTarget - 4) path += "/aaa";
-        const auto start = std::chrono::steady_clock::now();
         CHECK(!pattern->matches(path + "b"));
-        CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(60));
+        CHECK(pattern->matches(path + "a"));
     }
 
     TEST_CASE("query pairs are decoded, and split at semicolons for those who do") {

@@ -4,10 +4,12 @@
 #include <openssl/crypto.h>
 
 #include "gateway/secrets/base64.hpp"
+#include "tests/support/every_byte.hpp"
 #include "tests/support/vault.hpp"
 
 using namespace sallyport;
 using namespace sallyport::secrets;
+using test::every_byte;
 using test::Vault;
 
 namespace {
@@ -30,16 +32,6 @@ std::string in_pieces(const Vault& vault, const std::string& text, std::size_t s
 }
 
 std::string at_once(const Vault& vault, const std::string& text) { return in_pieces(vault, text, text.size()); }
-
-std::string every_byte(const std::string& text, const char* format) {
-    std::string out;
-    for (const char c : text) {
-        char piece[16];
-        std::snprintf(piece, sizeof piece, format, static_cast<unsigned char>(c));
-        out += piece;
-    }
-    return out;
-}
 
 }  // namespace
 
@@ -69,6 +61,54 @@ TEST_CASE("scrubber: a value in each of its forms becomes the placeholder, and w
     }
     CHECK(at_once(vault, every_byte(value, "%02x")) == every_byte(kPlaceholder, "%02x"));
     CHECK(at_once(vault, every_byte(value, "%02X")) == every_byte(kPlaceholder, "%02x"));
+}
+
+TEST_CASE("scrubber: a value that was escaped twice or three times over, as a URL in a URL's query and JSON in JSON") {
+    const auto vault = vault_of();
+    const std::string value = kValue;
+    const auto html = [](const std::string& text) {
+        std::string out;
+        for (const char c : text) out += c == '"' ? "&quot;" : c == '&' ? "&amp;" : std::string(1, c);
+        return out;
+    };
+    for (const auto& once : {percent_encoded(value), json_escaped(value), html(value), every_byte(value, "\\u%04x"),
+                             every_byte(value, "&#%u;"), every_byte(value, "%%%02x")})
+        for (const auto& twice : {percent_encoded(once), json_escaped(once), html(once)})
+            for (const auto& form : {twice, percent_encoded(twice), json_escaped(twice)}) {
+                CAPTURE(form);
+                for (const std::size_t size : {std::size_t{1}, std::size_t{5}, form.size()}) {
+                    const auto out = in_pieces(vault, "<" + form + "\">", size);
+                    CHECK(out.ends_with(kPlaceholder + std::string("\">")));
+                    CHECK(out.find("eal") == out.npos);
+                    if (size == form.size()) CHECK(out == "<" + std::string(kPlaceholder) + "\">");
+                }
+            }
+}
+
+TEST_CASE("scrubber: a value in UTF-16 or UTF-32 becomes a placeholder in the same") {
+    const auto vault = vault_of();
+    for (const std::size_t width : {2, 4})
+        for (const bool little : {true, false}) {
+            const auto wide = [&](const std::string& text) {
+                std::string out;
+                for (const char c : text) {
+                    const std::string zeros(width - 1, '\0');
+                    out += little ? c + zeros : zeros + c;
+                }
+                return out;
+            };
+            CAPTURE(width);
+            for (const std::string& value : {std::string(kValue), base64_encode(kValue)}) {
+                const auto text = wide("it is " + value + ", really");
+                for (const std::size_t size : {std::size_t{1}, std::size_t{7}, text.size()}) {
+                    const auto out = in_pieces(vault, text, size);
+                    CHECK(out.find(wide(value.substr(8, 8))) == out.npos);
+                    CHECK(out.ends_with(wide(", really")));
+                    if (size == text.size() && value == kValue)
+                        CHECK(out == wide("it is " + std::string(kPlaceholder) + ", really"));
+                }
+            }
+        }
 }
 
 TEST_CASE("scrubber: a value within Base64, wherever it begins and whatever it stands beside") {
@@ -200,7 +240,7 @@ TEST_CASE("scrubber: a long run of what begins a spelling costs no more than oth
             ++asked;
             return byte == 'a' + place;
         }
-        Spellings spellings() const override { return {true, true, true}; }
+        Spellings spellings() const override { return {true, true, true, false, true}; }
         std::string replacement(std::string_view) const override { return "-"; }
         const std::string& secret() const override { return name; }
         std::string name = "counting";
@@ -302,6 +342,14 @@ TEST_CASE(
     CHECK(guessed(vault.secrets.bound).empty());
     in_pieces(vault, beginnings(18, 18), 1);
     CHECK_FALSE(guessed(vault.secrets.bound).empty());
+
+    std::string token;  // longer than there are places to tell apart
+    for (int i = 0; token.size() < 300; ++i) token += std::to_string(i * 7919);
+    const auto long_one = vault_of(token);
+    for (std::size_t size = 250; size < 254; ++size) at_once(long_one, token.substr(0, size) + "!");
+    CHECK(guessed(long_one.secrets.bound).empty());
+    at_once(long_one, token.substr(0, 254) + "!");
+    CHECK_FALSE(guessed(long_one.secrets.bound).empty());
 }
 
 TEST_CASE("scrubber: what is not a whole value stays as it is, byte for byte") {
