@@ -69,7 +69,9 @@ Result<Authority> take_authority(wire::RequestHead& head, std::string_view schem
     if (host && !usual) authority = parse_authority(*host);
     if (!authority) return authority;
 
-    if (head.target.starts_with('/') || head.target == "*") return authority;
+    // Only OPTIONS asks for the whole server (RFC 9112, section 3.2.4).
+    const bool options = head.method == "OPTIONS";
+    if (head.target.starts_with('/') || (options && head.target == "*")) return authority;
     // absolute-form: the same authority once more
     const auto url = absolute_form(head.target);
     if (!url || !wire::equal_ignoring_case(url->scheme, scheme))
@@ -85,7 +87,8 @@ Result<Authority> take_authority(wire::RequestHead& head, std::string_view schem
         return malformed("the request target and Host name different authorities");
     if (authority->port_text.empty()) authority->port_text = named->port_text;
     std::string origin_form(url->rest);
-    if (!origin_form.starts_with('/')) origin_form.insert(0, "/");
+    if (origin_form.empty() && options) origin_form = "*";
+    else if (!origin_form.starts_with('/')) origin_form.insert(0, "/");
     head.target = std::move(origin_form);
     return authority;
 }

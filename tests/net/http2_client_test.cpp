@@ -124,6 +124,7 @@ TEST_CASE("without TLS, by prior knowledge: HTTP/2 to the origin too") {
     };
     CHECK(ask("/denied", "http", authority)->read_head().status == 403);
     CHECK(ask("/", "http", "evil.test")->read_head().status == 403);
+    for (const char* other : {"https", "ftp"}) CHECK(ask("/", other, authority)->read_head().status == 400);
     CHECK(origin.connections() == 0);
     const auto client = ask("/", "http", authority);
     CHECK(client->read_head().status == 200);

@@ -230,6 +230,9 @@ TEST_CASE("an origin whose answer is malformed is a 502, and one that ends malfo
         {{":status", "200"}, {"connection", "close"}},
         {{":status", "200"}, {"transfer-encoding", "chunked"}},
         {{":status", "200"}, {"content-length", "1"}, {"content-length", "2"}},
+        {{":status", "200"}, {"content-length", "0"}, {"content-length", "0"}},
+        {{":status", "200"}, {"content-length", ""}},
+        {{":status", "204"}, {"content-length", "1"}},
         {{":status", "200"}, {"x", "y\r\nset-cookie: smuggled=1"}},
         {{"x", "y"}, {":status", "200"}},
     };

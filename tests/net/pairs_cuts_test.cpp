@@ -146,3 +146,18 @@ SITUATION("an origin whose connection is gone is a 502 for those who wait and no
     CHECK(client->read_rest().whole);
     check_others_are_served(pair, versions);
 }
+
+SITUATION("a gateway that ends cuts what is under way on both sides, and it is on record") {
+    ProtocolPair pair(versions);
+    const auto [client, origin] = pair.exchange(request("GET", "/"), true);
+    origin->send_head(response(200), false);
+    origin->send_body("half");
+    CHECK(client->read_head().status == 200);
+    CHECK(client->read_body(4) == "half");
+    const auto events = pair.gateway().finish();
+    CHECK_FALSE(client->read_rest().whole);
+    CHECK(origin->is_cut());
+    REQUIRE(events.size() == 1);
+    CHECK(events[0]["status"] == 200);
+    CHECK(events[0]["reason"] == "allowed, ended: the test is over");
+}

@@ -208,12 +208,14 @@ TEST_CASE("proxy: requests with a URL are judged one by one, for several hosts o
     CHECK(holds(client.read_message(), "\r\n\r\nGET /x/2 HTTP/1.1\r\n"));
     client.send(get("http://evil.test/", "evil.test"));
     CHECK(client.read_message().starts_with("HTTP/1.1 403 "));
+    client.send(fmt::format("OPTIONS http://{0} HTTP/1.1\r\nHost: {0}\r\n\r\n", at_other));  // of the whole server
+    CHECK(holds(client.read_message(), "\r\n\r\nOPTIONS * HTTP/1.1\r\n"));
     client.send(connect_head(at_other) + get("/inside", at_other));  // and a tunnel at the end
     CHECK(client.read_until("\r\n\r\n") == kEstablished);
     CHECK(holds(client.read_message(), "\r\n\r\nGET /inside HTTP/1.1\r\n"));
     CHECK(api.connections() == 1);
     const auto events = gateway->finish();
-    REQUIRE(events.size() == 6);
+    REQUIRE(events.size() == 7);
     CHECK(events[1]["host"] == "other.test");
     CHECK(events[2]["decision"] == "deny");
     CHECK(events[4]["host"] == "evil.test");

@@ -53,6 +53,7 @@ TEST_CASE(
         {"TE in quotes", both("Transfer-Encoding: \"chunked\"\r\n")},
         {"TE with a parameter", both("Transfer-Encoding: chunked;a=b\r\n")},
         {"TE with a comma", both("Transfer-Encoding: chunked,\r\n")},
+        {"TE behind a comma", both("Transfer-Encoding: ,chunked\r\n")},
         {"TE behind gzip", both("Transfer-Encoding: gzip, chunked\r\n")},
         {"TE behind a vertical tab", both("Transfer-Encoding: \vchunked\r\n")},
         {"TE with a NUL", both("Transfer-Encoding: chunked\0\r\n"s)},
@@ -179,6 +180,11 @@ TEST_CASE("request escape: each pipelined request is judged for itself, whatever
         {"a GET with a body", request("GET /shut", "Content-Length: " + std::to_string(get.size()) + "\r\n", get), "",
          "deny 403 api.test GET /shut"},
         {"CONNECT and what its tunnel would carry", request("CONNECT api.test:443") + get, "", "deny 405"},
+        {"CONNECT with a body",
+         request("CONNECT api.test:443", "Content-Length: " + std::to_string(get.size()) + "\r\n", get) + get, "",
+         "deny 405"},
+        {"CONNECT with chunks", request("CONNECT api.test:443", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n") + get,
+         "", "deny 405"},
     });
 }
 

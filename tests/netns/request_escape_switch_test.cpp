@@ -29,6 +29,12 @@ TEST_CASE("request escape: CONNECT, h2c and upgrades to anything but WebSocket o
         {"connect in lower case", request("connect api.test:443"), "", "deny 4"},
         {"h2c, and HTTP/2 behind it", request("GET /open/x", h2c) + preface, kGet, "deny 400"},
         {"h2c, denied", request("GET /shut", h2c) + preface, "", "deny 403 api.test GET /shut"},
+        {"h2c with a body", request("POST /open/x", h2c + "Content-Length: 5\r\n", "PRI *") + kGet,
+         request("POST /open/x", "Content-Length: 5\r\n", "PRI *") + kGet, "allow 200"},
+        {"another protocol, with chunks",
+         request("POST /open/x", "Connection: Upgrade\r\nUpgrade: irc\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n") +
+             kGet,
+         "", "deny 501"},
         {"TLS within TLS", request("GET /open/x", "Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n"), "", "deny 501"},
         {"two protocols", request("GET /open/x", "Connection: Upgrade\r\nUpgrade: h2c, irc\r\n"), "", "deny 501"},
         {"an offer that is not taken",

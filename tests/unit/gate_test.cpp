@@ -133,9 +133,13 @@ TEST_CASE("gate: a table of requests on a TLS connection for api.test:443") {
         {"GET /v1/x HTTP/1.1\r\nHost: api.test:8443\r\n\r\n", 421},
         {"GET /v1/x HTTP/1.1\r\nHost: open.test\r\n\r\n", 421},
         {"GET /v1/x HTTP/1.0\r\nHost: open.test\r\n\r\n", 421},
+        {"GET /v1/x HTTP/1.1\r\nHost: api\"test\r\n\r\n", 400},
+        {"GET /v1/x HTTP/1.1\r\nHost: api.test\x8c\r\n\r\n", 400},
         {get("", "http://api.test/v1/x"), 400},
         {get("", "https://open.test/v1/x"), 400},
         {get("", "https://open.test@api.test/v1/x"), 400},
+        {get("", "https://api\"test/v1/x"), 400},
+        {get("", "https*://api.test/v1/x"), 400},
         {get("", "api.test:443"), 400},
         {get("", "/v1/%zz"), 400},
         {get("", "/v1/x#f"), 400},
@@ -264,6 +268,24 @@ TEST_CASE("authority: a URL as target and Host name the same host and port, writ
     CHECK(judged("GET http://open.test/x HTTP/1.0\r\n\r\n", plain).status() == 0);
     CHECK(judged("GET http://open.test:81/x HTTP/1.0\r\n\r\n", plain).status() == 421);
     CHECK(judged("GET http://evil.test/x HTTP/1.0\r\n\r\n", plain).status() == 403);
+}
+
+TEST_CASE("gate: the whole server is asked for by OPTIONS alone, with a star or with a URL without a path") {
+    const ConnectionFacts plain{false, "192.0.2.7", 80};
+    const auto target = [&](const std::string& request_line) {
+        const auto done = judged(request_line + " HTTP/1.1\r\nHost: open.test\r\n\r\n", plain);
+        return done.status() == 0 ? done.head.target : std::to_string(done.status());
+    };
+    CHECK(target("OPTIONS *") == "*");
+    CHECK(target("OPTIONS http://open.test") == "*");
+    CHECK(target("OPTIONS http://open.test/") == "/");
+    CHECK(target("OPTIONS http://open.test?a=b") == "/?a=b");
+    CHECK(target("GET http://open.test") == "/");
+    CHECK(target("GET *") == "400");
+    CHECK(target("options *") == "400");
+    CHECK(target("OPTIONS *x") == "400");
+    CHECK(target("OPTIONS */x") == "400");
+    CHECK(judged("OPTIONS * HTTP/1.1\r\nHost: api.test\r\n\r\n").status() == 403);  // no rule's path
 }
 
 TEST_CASE("gate: what was meant for a proxy ends here") {
