@@ -25,6 +25,7 @@
 #include "gateway/app/publisher.hpp"
 #include "tests/support/http2_peer.hpp"
 #include "tests/support/proxy_ground.hpp"
+#include "tests/support/skip.hpp"
 
 using namespace sallyport;
 using namespace sallyport::test;
@@ -132,11 +133,7 @@ private:
 TEST_CASE(
     "audit: with a full disk nothing is served and everybody is told; with room again it is, and no line is missing") {
     const SmallDisk disk;
-    if (!disk.mounted()) {
-        MESSAGE("skipped: no mount namespace can be had here");
-        CHECK(std::getenv("CI") == nullptr);
-        return;
-    }
+    if (!disk.mounted()) return skip("no mount namespace can be had here");
     std::atomic<int> asked = 0;
     WireOrigin there(
         [&](WirePeer& peer) {
@@ -186,11 +183,7 @@ TEST_CASE(
 
 TEST_CASE("audit: with a full disk all that is under way is ended; with room again no line of it is missing") {
     const SmallDisk disk;
-    if (!disk.mounted()) {
-        MESSAGE("skipped: no mount namespace can be had here");
-        CHECK(std::getenv("CI") == nullptr);
-        return;
-    }
+    if (!disk.mounted()) return skip("no mount namespace can be had here");
     constexpr std::size_t kTunnels = audit::Audit::kMaxWaiting + 100;
     constexpr std::size_t kStreams = 20;
     SilentOrigin silent;
@@ -262,11 +255,7 @@ TEST_CASE("audit: with a full disk all that is under way is ended; with room aga
 
 TEST_CASE("audit: with a full disk a published connection is ended, and none is let in until there is room") {
     const SmallDisk disk;
-    if (!disk.mounted()) {
-        MESSAGE("skipped: no mount namespace can be had here");
-        CHECK(std::getenv("CI") == nullptr);
-        return;
-    }
+    if (!disk.mounted()) return skip("no mount namespace can be had here");
     const SilentOrigin inside;
     const OpenDoorway doorway;
     const auto filler = disk.file("filler"), log = disk.file("audit.jsonl");
