@@ -23,7 +23,7 @@ namespace {
 
 constexpr auto kNoThrow = boost::asio::as_tuple(boost::asio::use_awaitable);
 constexpr std::size_t kRecord = 16 * 1024;  // what TLS sends at once (RFC 8446, section 5.1)
-constexpr int kMostUnpaused = 64;  // operations: about one megabyte of body
+constexpr int kMostUnpaused = 64;           // operations: about one megabyte of body
 
 /// A peer that is gone without a word is found out within two minutes, and what is idle for hours outlives the memory
 /// of a NAT on the way.

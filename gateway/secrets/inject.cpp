@@ -100,7 +100,8 @@ std::optional<InjectionRefused> refusal(const HostSecrets& secrets, const Destin
 
 bool in_header(const BoundSecret& secret) { return secret.rule.placeholder && secret.rule.placeholder_in.header; }
 
-/// True when one stood there. In one pass, so that a value that happens to contain a placeholder is not expanded in turn.
+/// True when one stood there. In one pass, so that a value that happens to contain a placeholder is not expanded in
+/// turn.
 bool replace_placeholders(std::string& text, const HostSecrets& secrets, std::set<std::string>& used) {
     if (std::none_of(secrets.bound.begin(), secrets.bound.end(), [&](const BoundSecret& secret) {
             return in_header(secret) && text.find(*secret.rule.placeholder) != std::string::npos;

@@ -87,8 +87,8 @@ private:
     std::array<std::array<Mask, 256>, kLook> may_stand_{};
     std::bitset<256> begins_spelling_;
     std::bitset<256> beginnings_;
-    mutable std::atomic<std::uint64_t> misses_{
-        0};  ///< a bit for a place behind near() where a text differed, modulo 64
+    /// A bit for each place behind near() where a text differed, modulo 64.
+    mutable std::atomic<std::uint64_t> misses_{0};
 };
 
 }  // namespace sallyport::secrets

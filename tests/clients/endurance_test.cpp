@@ -9,19 +9,12 @@
 #include <thread>
 
 #include "tests/support/sandbox.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/transfer_origin.hpp"
 
 using namespace sallyport::test;
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kMeasurable = false;  // a sanitizer keeps what is freed
-#elif defined(__has_feature)
-constexpr bool kMeasurable = !__has_feature(address_sanitizer);
-#else
-constexpr bool kMeasurable = true;
-#endif
 
 constexpr std::uint64_t kMegabyte = 1'000'000;
 
@@ -110,7 +103,7 @@ std::uint64_t growth(const Pair& pair, const Sandbox& sandbox, const TransferOri
     CAPTURE(ran.shown());
     CHECK(ran.exited_with(0));
     CHECK(ran.says(std::to_string(size)));
-    if (kMeasurable) CHECK(grown < 8 * kMegabyte);
+    if (!kSanitized) CHECK(grown < 8 * kMegabyte);
     return grown;
 }
 
@@ -157,7 +150,7 @@ TEST_CASE("endurance: of an upload whose end is not known each part arrives befo
 }
 
 TEST_CASE("endurance: what a slow client does not read is not held") {
-    const std::uint64_t size = (kMeasurable ? 300 : 100) * kMegabyte;
+    const std::uint64_t size = (kSanitized ? 100 : 300) * kMegabyte;
     for_each_pair([&](const Pair& pair, const Sandbox& sandbox, const TransferOrigin& origin) {
         measure(pair, sandbox, origin, "slow client",
                 pair.curl + "-N " + pair.url + "/bytes/" + std::to_string(size) +
@@ -168,7 +161,7 @@ TEST_CASE("endurance: what a slow client does not read is not held") {
 }
 
 TEST_CASE("endurance: what a slow origin does not read is not held") {
-    const std::uint64_t size = (kMeasurable ? 300 : 100) * kMegabyte;
+    const std::uint64_t size = (kSanitized ? 100 : 300) * kMegabyte;
     for_each_pair([&](const Pair& pair, const Sandbox& sandbox, const TransferOrigin& origin) {
         measure(
             pair, sandbox, origin, "slow origin",
@@ -178,8 +171,8 @@ TEST_CASE("endurance: what a slow origin does not read is not held") {
 }
 
 TEST_CASE("endurance: a download that is longer than 32 bits can count arrives whole") {
-    constexpr std::uint64_t kStep = kMeasurable ? 500 * kMegabyte : 100 * kMegabyte;
-    constexpr std::uint64_t kSize = kMeasurable ? 9 * kStep : kStep;
+    constexpr std::uint64_t kStep = kSanitized ? 100 * kMegabyte : 500 * kMegabyte;
+    constexpr std::uint64_t kSize = kSanitized ? kStep : 9 * kStep;
     const auto path = "/bytes/" + std::to_string(kSize) + "/body";
     for (const auto& pair : {kPairs[0], kPairs[3]})
         for_pair(pair, [&](const Pair&, const Sandbox& sandbox, const TransferOrigin& origin) {
