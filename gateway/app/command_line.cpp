@@ -2,8 +2,12 @@
 #include "gateway/app/command_line.hpp"
 
 #include <CLI/CLI.hpp>
+#include <cstring>
+#include <iostream>
 #include <map>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "gateway/app/admin_commands.hpp"
 #include "gateway/app/doctor.hpp"
@@ -179,6 +183,26 @@ void add_inside(CLI::App& cli, int& status) {
         ->callback([&status] { status = app::doctor(); });
 }
 
+/// Of an option that a command does not know, CLI11 names what came behind it, and not the option. nullptr: they are known.
+const char* unknown_option(const CLI::App& command, int argc, char** argv) {
+    for (int i = 1; i < argc && argv[i] != std::string_view("--"); ++i) {
+        const std::string name(argv[i], std::strcspn(argv[i], "="));
+        if (name.starts_with("--") && !command.get_option_no_throw(name)) return argv[i];
+    }
+    return nullptr;
+}
+
+int explain_failure(const CLI::App& cli, const CLI::ParseError& error, int argc, char** argv) {
+    const auto commands = cli.get_subcommands();
+    const auto* command = commands.empty() ? &cli : commands.front();
+    const char* const option =
+        error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) ? unknown_option(*command, argc, argv)
+                                                                               : nullptr;
+    if (!option) return cli.exit(error);
+    std::cerr << command->get_name() << " knows no " << option << "\nRun with --help for more information.\n";
+    return error.get_exit_code();
+}
+
 }  // namespace
 
 int command_line(int argc, char** argv) {
@@ -196,7 +220,7 @@ int command_line(int argc, char** argv) {
     try {
         cli.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        if (cli.exit(error) == 0) return 0;
+        if (explain_failure(cli, error, argc, argv) == 0) return 0;
         for (const char* serving : {"run", "doorway", "gateway", "guard"})
             if (cli.got_subcommand(serving)) return kOwnFailure;
         return kUsageFailure;

@@ -60,10 +60,10 @@ ProxyOptions proxy_options(const GatewayOptions& options) {
         throw StartupError(
             "the outer proxy of HTTPS_PROXY is this gateway itself; --outer-proxy \"\" does without one");
     if (!options.origin_ca) return proxy;
-    const auto extra = container::certificate_blocks(container::read_file(*options.origin_ca).value_or(""));
-    if (extra.empty())
+    proxy.trusted_pem = container::certificate_blocks(container::read_file(*options.origin_ca).value_or(""));
+    proxy.trusts_system_too = true;
+    if (proxy.trusted_pem.empty())
         throw StartupError("--origin-ca " + *options.origin_ca + " cannot be read, or holds no certificate");
-    proxy.trusted_pem = container::system_bundle() + extra;
     return proxy;
 }
 

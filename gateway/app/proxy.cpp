@@ -21,7 +21,7 @@ Proxy::Proxy(boost::asio::io_context& io, session::LiveRules& rules, const tls::
              audit::Audit& audit, container::GatewaySockets sockets, const ProxyOptions& options)
     : audit_(audit),
       leaves_(authority),
-      client_tls_(options.trusted_pem),
+      client_tls_(options.trusted_pem, options.trusts_system_too),
       watchdog_(io.get_executor(),
                 [this, &rules] {
                     if (!audit_.healthy()) rules.end_all({ErrorKind::unavailable, audit::kUnwritable});

@@ -90,6 +90,10 @@ void Audit::record(Event event) {
         return;
     }
     waiting_.push_back(std::move(event));
+    if (!written_.empty()) {  // it ends with this call, outside of the lock
+        event = std::move(written_.back());
+        written_.pop_back();
+    }
     const bool wake = waiting_.size() == 1 || waiting_.size() == kMaxWaiting / 2;
     lock.unlock();
     if (wake) work_.notify_one();
@@ -124,9 +128,10 @@ void Audit::write_events() {
         }
         room_.notify_all();
         for (const auto& event : batch) append_json(unwritten_, event);
-        batch.clear();
         write_unwritten();
         const std::lock_guard lock(mutex_);
+        if (written_.empty()) written_.swap(batch);
+        batch.clear();
         if (ending_ && !unwritten_.empty()) return give_up();  // one last attempt was made
     }
 }

@@ -31,7 +31,7 @@ public:
     /// was allowed is kept beyond that: one event each of what was under way, since nothing new is allowed meanwhile.
     static constexpr std::size_t kMaxWaiting = 1024;
     /// How long an event may wait for others that are written with it.
-    static constexpr std::chrono::milliseconds kGather{2};
+    static constexpr std::chrono::milliseconds kGather{5};
     /// Between two attempts to write to a log that could not be written.
     static constexpr std::chrono::milliseconds kTryAgain{500};
 
@@ -66,6 +66,7 @@ private:
     std::condition_variable work_;  ///< something waits to be written, or the end has come
     std::condition_variable room_;  ///< the queue was taken
     std::vector<Event> waiting_;
+    std::vector<Event> written_;  ///< to be freed by whom it was made by: an allocator's caches belong to threads
     std::uint64_t left_out_ = 0;  ///< refusals while nothing could be written
     bool ending_ = false;
     Summary summary_;

@@ -36,7 +36,7 @@ std::uint32_t preferred_slot(std::string_view name) {
 
 // Four slots in ten stay free at least, so the search for one below always ends, and soon.
 VirtualAddresses::VirtualAddresses(std::size_t max_names)
-    : max_names_(std::min<std::size_t>(max_names, kMaxNames)), names_(kSlots) {
+    : max_names_(std::min<std::size_t>(max_names, kMaxNames)) {
     static_assert(kMaxNames <= kSlots * 6 / 10);
 }
 
@@ -45,8 +45,8 @@ std::optional<IpAddress> VirtualAddresses::address_of(std::string_view name) {
     if (const auto known = slots_.find(std::string(name)); known != slots_.end()) return slot_address(known->second);
     if (slots_.size() >= max_names_) return std::nullopt;
     auto slot = preferred_slot(name);
-    while (names_[slot] != nullptr) slot = (slot + 1) % kSlots;
-    names_[slot] = &slots_.emplace(name, slot).first->first;
+    while (names_.contains(slot)) slot = (slot + 1) % kSlots;
+    names_.emplace(slot, &slots_.emplace(name, slot).first->first);
     return slot_address(slot);
 }
 
@@ -54,7 +54,8 @@ std::optional<std::string> VirtualAddresses::name_of(const IpAddress& address) c
     const auto slot = address_slot(address);
     if (!slot) return std::nullopt;
     const std::lock_guard lock(mutex_);
-    return names_[*slot] != nullptr ? std::optional(*names_[*slot]) : std::nullopt;
+    const auto name = names_.find(*slot);
+    return name != names_.end() ? std::optional(*name->second) : std::nullopt;
 }
 
 bool VirtualAddresses::in_pool(const IpAddress& address) {

@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <vector>
 
 #include "gateway/base/endpoint.hpp"
 
@@ -35,8 +34,8 @@ public:
 private:
     const std::size_t max_names_;
     mutable std::mutex mutex_;
-    std::unordered_map<std::string, std::uint32_t> slots_;  ///< name -> its place in names_
-    std::vector<const std::string*> names_;                 ///< keys of slots_, which stay where they are
+    std::unordered_map<std::string, std::uint32_t> slots_;         ///< name -> the place of its address
+    std::unordered_map<std::uint32_t, const std::string*> names_;  ///< and back: keys of slots_ stay where they are
 };
 
 }  // namespace sallyport::dns

@@ -123,8 +123,10 @@ bool expect_peer(SSL* ssl, const std::string& host) {
 
 }  // namespace
 
-ClientContext::ClientContext(std::string_view trusted_pem, const std::vector<std::string>& protocols, Now now)
+ClientContext::ClientContext(std::string_view trusted_pem, bool beside_system,
+                             const std::vector<std::string>& protocols, Now now)
     : trusted_pem_(trusted_pem),
+      trusts_system_(beside_system || trusted_pem.empty()),
       now_(std::move(now)),
       context_(SSL_CTX_new(TLS_client_method())),
       sessions_(kMaxSessions),
@@ -150,12 +152,13 @@ ClientContext::ClientContext(std::string_view trusted_pem, const std::vector<std
 /// Throws StartupError.
 X509StorePtr ClientContext::make_store() const {
     X509StorePtr store(X509_STORE_new());
+    // Where the system has a folder of them by name, each is read when it is asked for.
+    if (trusts_system_ && (!store || X509_STORE_set_default_paths(store.get()) != 1))
+        throw StartupError("cannot load the trusted authorities: " + openssl_error());
     if (trusted_pem_.empty()) {
         if (!system_store_exists())
             throw StartupError(
                 "no certificates of trusted authorities found: install ca-certificates or set SSL_CERT_FILE");
-        if (!store || X509_STORE_set_default_paths(store.get()) != 1)
-            throw StartupError("cannot load the trusted authorities: " + openssl_error());
         return store;
     }
     const BioPtr text(BIO_new_mem_buf(trusted_pem_.data(), static_cast<int>(trusted_pem_.size())));

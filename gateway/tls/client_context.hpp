@@ -24,9 +24,10 @@ public:
     using Clock = std::chrono::steady_clock;
     using Now = std::function<Clock::time_point()>;
 
-    /// Trusts the system's store (SSL_CERT_FILE and SSL_CERT_DIR are honoured), or only `trusted_pem` when that is
-    /// not empty. `protocols`: ALPN, best first. Throws StartupError, also when there is nothing to trust.
-    explicit ClientContext(std::string_view trusted_pem = {},
+    /// Trusts the system's store (SSL_CERT_FILE and SSL_CERT_DIR are honoured), or `trusted_pem` when that is not
+    /// empty, alone or `beside_system`. `protocols`: ALPN, best first. Throws StartupError, also when there is nothing
+    /// to trust.
+    explicit ClientContext(std::string_view trusted_pem = {}, bool beside_system = false,
                            const std::vector<std::string>& protocols = {"h2", "http/1.1"}, Now now = Clock::now);
     ClientContext(const ClientContext&) = delete;
     ClientContext& operator=(const ClientContext&) = delete;
@@ -53,6 +54,7 @@ private:
     Session find_session(const std::string& key) const;
 
     const std::string trusted_pem_;
+    const bool trusts_system_;
     const Now now_;
     SslCtxPtr context_;
     mutable std::mutex mutex_;

@@ -8,6 +8,7 @@ import time
 
 NOBODY = 65534  # whom the proxies run as: that is what the redirection tells their connections by
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def cores():
@@ -30,14 +31,12 @@ class Failure(Exception):
     """What could not be done or measured, in words for the report."""
 
 
-def inside(command, namespace=None, core=None, user=None):
+def inside(command, namespace=None, core=None):
     """`command` by way of programs that become it: its process is the one that was started."""
     prefix = []
     if namespace:
         prefix += ["nsenter", f"--net=/run/netns/{namespace}"]
     prefix += ["taskset", "--cpu-list", str(load_core() if core is None else core)]
-    if user is not None:
-        prefix += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     return [str(word) for word in prefix + list(command)]
 
 
@@ -52,14 +51,27 @@ def run(command, namespace=None, core=None, time_limit=60, accept=(0,), **more):
 
 
 def start(command, log, namespace=None, core=None, user=None, **more):
-    """A process that serves; `log` gets what it prints."""
-    with open(log, "ab") as output:
-        return subprocess.Popen(inside(command, namespace, core, user), stdin=subprocess.DEVNULL, stdout=output,
-                                stderr=output, preexec_fn=_die_with_parent, **more)
+    """A process that serves; `log` gets what it prints. It is there at once, by way of no other program: how long it
+    takes to start is measured."""
+    network = os.open(f"/run/netns/{namespace}", os.O_RDONLY) if namespace else -1
 
+    def place():
+        if namespace and _LIBC.setns(network, 0) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+        os.sched_setaffinity(0, [load_core() if core is None else core])
+        if user is not None:
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # last: another user's process has none
 
-def _die_with_parent():
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    try:
+        with open(log, "ab") as output:
+            return subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output,
+                                    stderr=output, preexec_fn=place, **more)
+    finally:
+        if namespace:
+            os.close(network)
 
 
 def stop(process):

@@ -98,6 +98,21 @@ TEST_CASE("command: without a policy, or with an audit log that cannot be writte
     }
 }
 
+TEST_CASE("command: an option that does not exist is named, whatever stands behind it, and nothing is run") {
+    for (const auto user : sandbox_users()) {
+        Sandbox sandbox(user, "");
+        for (const auto& options : {std::vector<std::string>{"--polcy", "x"}, {"--polcy=x"}, {"--quiet", "--polcy"}}) {
+            sandbox.run_options = options;
+            const auto ran = sandbox.run("touch was-run");
+            CAPTURE(ran.shown());
+            CHECK(ran.exited_with(125));
+            CHECK(ran.complains("run knows no --polcy"));
+            CHECK_FALSE(ran.complains("touch"));
+            CHECK_FALSE(fs::exists(sandbox.directory() / "was-run"));
+        }
+    }
+}
+
 TEST_CASE("command: a gateway that is killed takes the sandbox with it") {
     const StandIn origin;
     for (const auto user : sandbox_users()) {

@@ -137,7 +137,7 @@ TEST_CASE("client: an hour after a certificate was verified it is again, however
     auto now = tls::ClientContext::Clock::now();
     for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
         CAPTURE(version);
-        const tls::ClientContext client(ca.pem(), {"http/1.1"}, [&now] { return now; });
+        const tls::ClientContext client(ca.pem(), false, {"http/1.1"}, [&now] { return now; });
         const auto server = testing::make_server(ca.good("api.example"));
         SSL_CTX_set_max_proto_version(server.get(), version);
         SSL_CTX_set_session_id_context(server.get(), reinterpret_cast<const unsigned char*>("t"), 1);
@@ -163,7 +163,7 @@ TEST_CASE("client: a session of another server is not accepted in place of verif
     CHECK_FALSE(impostor.resumed);
 }
 
-TEST_CASE("client: SSL_CERT_FILE is honoured, an empty store stops the start") {
+TEST_CASE("client: SSL_CERT_FILE is honoured, alone or beside others; an empty store stops the start") {
     const Variable no_folder("SSL_CERT_DIR", "/nonexistent");
     {
         const Variable no_file("SSL_CERT_FILE", "/nonexistent/bundle.pem");
@@ -182,7 +182,15 @@ TEST_CASE("client: SSL_CERT_FILE is honoured, an empty store stops the start") {
         const Variable bundle("SSL_CERT_FILE", path);
         const tls::ClientContext client;
         CHECK(connect(client, "api.example", ca.good("api.example")).done);
-        CHECK_FALSE(connect(client, "api.example", TestCa("Other").good("api.example")).done);
+        const TestCa other("Other");
+        CHECK_FALSE(connect(client, "api.example", other.good("api.example")).done);
+
+        const tls::ClientContext both(other.pem(), true);
+        CHECK(connect(both, "api.example", ca.good("api.example")).done);
+        CHECK(connect(both, "api.example", other.good("api.example")).done);
+        CHECK_FALSE(connect(both, "api.example", TestCa("Third").good("api.example")).done);
+        const tls::ClientContext alone(other.pem());
+        CHECK_FALSE(connect(alone, "api.example", ca.good("api.example")).done);
     }
     std::remove(path);
 }
