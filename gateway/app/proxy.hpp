@@ -16,11 +16,11 @@ namespace sallyport::app {
 /// What a machine or a test may want otherwise.
 struct ProxyOptions {
     session::TimeLimits limits;
-    std::string trusted_pem;         ///< authorities that origins are verified against; empty: the system's
-    bool trusts_system_too = false;  ///< beside those of trusted_pem
-    std::string name_servers;        ///< as net::Resolver takes them; empty: the system's
+    std::string trusted_pem;   ///< authorities that origins are verified against; empty: the system's
+    std::string name_servers;  ///< as net::Resolver takes them; empty: the system's
     std::optional<net::OuterProxy> outer_proxy = {};
     std::size_t most_sessions = session::Sessions::most_of(net::most_descriptors());
+    bool trusts_system_too = false;  ///< its authorities beside those of trusted_pem
 };
 
 /// Serves under whatever the rules are at the moment; several may share them. Runs on the io_context's one thread. What

@@ -46,7 +46,7 @@ def run(command, namespace=None, core=None, time_limit=60, accept=(0,), **more):
                           stdin=subprocess.DEVNULL, timeout=time_limit, **more)
     if done.returncode not in accept:
         last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
-        raise Failure(f"{pathlib.Path(command[0]).name} ended with {done.returncode}: {last}")
+        raise Failure(f"{pathlib.Path(command[0]).name} ended with {done.returncode}: {last[:100]}")
     return done.stdout
 
 
