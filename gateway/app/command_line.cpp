@@ -183,7 +183,8 @@ void add_inside(CLI::App& cli, int& status) {
         ->callback([&status] { status = app::doctor(); });
 }
 
-/// Of an option that a command does not know, CLI11 names what came behind it, and not the option. nullptr: they are known.
+/// Of an option that a command does not know, CLI11 names what came behind it, and not the option. nullptr: all are
+/// known.
 const char* unknown_option(const CLI::App& command, int argc, char** argv) {
     for (int i = 1; i < argc && argv[i] != std::string_view("--"); ++i) {
         const std::string name(argv[i], std::strcspn(argv[i], "="));
@@ -195,11 +196,11 @@ const char* unknown_option(const CLI::App& command, int argc, char** argv) {
 int explain_failure(const CLI::App& cli, const CLI::ParseError& error, int argc, char** argv) {
     const auto commands = cli.get_subcommands();
     const auto* command = commands.empty() ? &cli : commands.front();
-    const char* const option =
-        error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) ? unknown_option(*command, argc, argv)
-                                                                               : nullptr;
+    const char* const option = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)
+                                   ? unknown_option(*command, argc, argv)
+                                   : nullptr;
     if (!option) return cli.exit(error);
-    std::cerr << command->get_name() << " knows no " << option << "\nRun with --help for more information.\n";
+    std::cerr << command->get_name() << " knows no option " << option << "\nRun with --help for more information.\n";
     return error.get_exit_code();
 }
 

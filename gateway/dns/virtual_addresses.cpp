@@ -35,8 +35,7 @@ std::uint32_t preferred_slot(std::string_view name) {
 }  // namespace
 
 // Four slots in ten stay free at least, so the search for one below always ends, and soon.
-VirtualAddresses::VirtualAddresses(std::size_t max_names)
-    : max_names_(std::min<std::size_t>(max_names, kMaxNames)) {
+VirtualAddresses::VirtualAddresses(std::size_t max_names) : max_names_(std::min<std::size_t>(max_names, kMaxNames)) {
     static_assert(kMaxNames <= kSlots * 6 / 10);
 }
 

@@ -106,7 +106,7 @@ TEST_CASE("command: an option that does not exist is named, whatever stands behi
             const auto ran = sandbox.run("touch was-run");
             CAPTURE(ran.shown());
             CHECK(ran.exited_with(125));
-            CHECK(ran.complains("run knows no --polcy"));
+            CHECK(ran.complains("run knows no option --polcy"));
             CHECK_FALSE(ran.complains("touch"));
             CHECK_FALSE(fs::exists(sandbox.directory() / "was-run"));
         }

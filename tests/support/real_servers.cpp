@@ -185,7 +185,8 @@ SmtpServer::SmtpServer(const testing::TestCa& authority, const std::string& host
 std::vector<std::string> SmtpServer::messages() const {
     std::vector<std::filesystem::path> files;
     for (const auto& file : std::filesystem::directory_iterator(directory() / "mail" / "new")) files.push_back(file);
-    // A Maildir's names begin with the time, its microseconds without leading zeros: only the count after Q is an order.
+    // A Maildir's names begin with the time, its microseconds without leading zeros: only the count after Q is an
+    // order.
     const auto count = [](const auto& file) {
         const auto name = file.filename().string();
         return std::stoul(name.substr(name.find('Q') + 1));
