@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "tests/support/sandbox.hpp"
-#include "tests/support/sanitized.hpp"
 #include "tests/support/transfer_origin.hpp"
 
 using namespace sallyport::test;
@@ -103,7 +102,7 @@ std::uint64_t growth(const Pair& pair, const Sandbox& sandbox, const TransferOri
     CAPTURE(ran.shown());
     CHECK(ran.exited_with(0));
     CHECK(ran.says(std::to_string(size)));
-    if (!kSanitized) CHECK(grown < 8 * kMegabyte);
+    CHECK(grown < 8 * kMegabyte);
     return grown;
 }
 
@@ -150,7 +149,7 @@ TEST_CASE("endurance: of an upload whose end is not known each part arrives befo
 }
 
 TEST_CASE("endurance: what a slow client does not read is not held") {
-    const std::uint64_t size = (kSanitized ? 100 : 300) * kMegabyte;
+    const std::uint64_t size = 300 * kMegabyte;
     for_each_pair([&](const Pair& pair, const Sandbox& sandbox, const TransferOrigin& origin) {
         measure(pair, sandbox, origin, "slow client",
                 pair.curl + "-N " + pair.url + "/bytes/" + std::to_string(size) +
@@ -161,7 +160,7 @@ TEST_CASE("endurance: what a slow client does not read is not held") {
 }
 
 TEST_CASE("endurance: what a slow origin does not read is not held") {
-    const std::uint64_t size = (kSanitized ? 100 : 300) * kMegabyte;
+    const std::uint64_t size = 300 * kMegabyte;
     for_each_pair([&](const Pair& pair, const Sandbox& sandbox, const TransferOrigin& origin) {
         measure(
             pair, sandbox, origin, "slow origin",
@@ -171,8 +170,8 @@ TEST_CASE("endurance: what a slow origin does not read is not held") {
 }
 
 TEST_CASE("endurance: a download that is longer than 32 bits can count arrives whole") {
-    constexpr std::uint64_t kStep = kSanitized ? 100 * kMegabyte : 500 * kMegabyte;
-    constexpr std::uint64_t kSize = kSanitized ? kStep : 9 * kStep;
+    constexpr std::uint64_t kStep = 500 * kMegabyte;
+    constexpr std::uint64_t kSize = 9 * kStep;
     const auto path = "/bytes/" + std::to_string(kSize) + "/body";
     for (const auto& pair : {kPairs[0], kPairs[3]})
         for_pair(pair, [&](const Pair&, const Sandbox& sandbox, const TransferOrigin& origin) {
