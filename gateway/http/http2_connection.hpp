@@ -20,9 +20,11 @@ public:
     using StreamPtr = Http2Session::StreamPtr;
 
     /// Towards a client we are the server. Windows are what a peer can make us hold for one stream and for all. A
-    /// client is near, so that little is enough for a stream; and what all of them may hold together leaves half of the
-    /// connection's to others, as nghttp2 gives credit back by halves: uploads that stand still hold up no other.
-    static constexpr Http2Limits kTowardsClients{64 * 1024, 16 * 1024 * 1024, 100};
+    /// client is near, but little credit cuts its bodies often, and a cut that leaves less than 2 KiB of one whose
+    /// length it did not know makes curl before 8.7 overlook the end: git push hangs. What all streams may hold
+    /// together leaves half of the connection's to others, as nghttp2 gives credit back by halves: uploads that stand
+    /// still hold up no other.
+    static constexpr Http2Limits kTowardsClients{256 * 1024, 64 * 1024 * 1024, 100};
     /// Larger, since the way to an origin is longer than that to a client.
     static constexpr Http2Limits kTowardsOrigins{1024 * 1024, 32 * 1024 * 1024, 0};
 

@@ -54,6 +54,10 @@ Sandbox sandbox_for(const Pair& pair, User user, const TransferOrigin& origin) {
     return Sandbox(user, origin.serves("git.example.test", pair.origin), &origin, environment);
 }
 
+/// http.postBuffer. With curl before 8.7, a push by HTTP/2 without a length hangs now and then, with any server, when a
+/// window ends a little before it does; so that one that is larger than a window is given a length.
+constexpr const char* kBeyondWindow = "200m";
+
 std::size_t arrived(const TransferOrigin& origin, const std::string& path, const std::string& field,
                     const std::string& value) {
     const auto requests = origin.requests();
@@ -122,9 +126,10 @@ TEST_CASE("git: a request of many lines is compressed, and a push larger than th
             CAPTURE(pair.what);
             const auto compressed = arrived(origin, "/git-upload-pack", "content-encoding", "gzip");
             const auto sandbox = sandbox_for(pair, user, origin);
+            // A push that has no length, less than one window of ours: see kBeyondWindow.
             const auto ran = sandbox.run(
                 "git clone -q https://git.example.test/git/project.git && cd project && git branch -r | wc -l && "
-                "head -c 300000 /dev/urandom >random && git add . && git commit -qm large && "
+                "head -c 150000 /dev/urandom >random && git add . && git commit -qm large && "
                 "git -c http.postBuffer=65536 push -q origin HEAD:refs/heads/large && git ls-remote origin large && "
                 "git rev-parse HEAD && git push -q origin :large && git ls-remote origin large");
             CAPTURE(ran.shown());
@@ -158,7 +163,9 @@ TEST_CASE("git: packs of hundreds of megabytes are cloned and pushed") {
             auto sandbox = sandbox_for(pair, user, origin);
             sandbox.options.limit = std::chrono::minutes(3);
             const auto ran = sandbox.run(
-                "git clone -q https://git.example.test/git/project.git && cd project && "
+                "git clone -q https://git.example.test/git/project.git && cd project && git config http.postBuffer " +
+                std::string(pair.client == "HTTP/2" ? kBeyondWindow : "1m") +
+                " && "
                 "rm 2 3 4 && head -c 100000000 /dev/urandom >5 && git add -A && git commit -qm more && "
                 "git push -q -f origin HEAD:refs/heads/more && git ls-remote origin more && git rev-parse HEAD");
             CAPTURE(ran.shown());
