@@ -122,8 +122,9 @@ WirePeer ProxyGround::tunnel(const std::string& name, std::uint16_t port) const 
 }
 
 WirePeer ProxyGround::tls(const std::string& name, std::uint16_t port, const std::string& protocol) const {
+    auto ssl = client_ssl(client_context(ca_pem()), name, protocol);  // first: a silent client is the server's to greet
     auto peer = tunnel(name, port);
-    const auto failed = peer.start_tls(client_ssl(client_context(ca_pem()), name, protocol));
+    const auto failed = peer.start_tls(std::move(ssl));
     if (!failed.empty()) throw std::runtime_error("no TLS with the gateway: " + failed);
     const unsigned char* taken = nullptr;
     unsigned size = 0;
