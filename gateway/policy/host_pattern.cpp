@@ -138,6 +138,7 @@ bool HostPattern::overlaps(const HostPattern& other) const {
 
 bool HostPattern::narrower_than(const HostPattern& other) const {
     if (kind_ == Kind::exact || other.kind_ == Kind::exact) return kind_ == Kind::exact && other.kind_ != Kind::exact;
+    if (kind_ != other.kind_) return false;  // nothing matches both
     return kind_ == Kind::network ? prefix_ > other.prefix_ : name_.size() > other.name_.size();
 }
 

@@ -135,6 +135,14 @@ TEST_SUITE("host_pattern") {
         }
     }
 
+    TEST_CASE("patterns that match no host together: neither is narrower, however long a name and its prefix are") {
+        std::string error;
+        const auto below = HostPattern::parse("*.a-long-name.example", error);
+        const auto network = HostPattern::parse("10.0.0.0/8", error);
+        CHECK(!below->narrower_than(*network));
+        CHECK(!network->narrower_than(*below));
+    }
+
     TEST_CASE("patterns overlap when a host matches both") {
         const auto overlap = [](const char* a, const char* b) {
             std::string error;
