@@ -13,6 +13,10 @@ using net::Task;
 constexpr std::size_t kWriteBlock = 64 * 1024;
 constexpr std::chrono::hours kBusy{24};  // without a byte; each exchange has a limit of its own
 
+// Uploads that stand still, all of them, leave others their credit.
+constexpr auto& kClients = Http2Connection::kTowardsClients;
+static_assert(std::int64_t{kClients.stream_window} * kClients.streams <= kClients.connection_window / 2);
+
 /// Registers a timer for others to wake, as long as the coroutine lives in whose frame this is.
 class Wakeable {
 public:
